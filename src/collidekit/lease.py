@@ -124,7 +124,7 @@ def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
                 except PermissionError:  # a folder in which each user removes only files of their own, such as /tmp
                     raise CollidekitError(
                         f"{path}: was left by a process of {_words(holder)} that has ended, and you may not remove it; ask that user to, or "
-                        "give a folder of yours with --output"
+                        "name your own folder with --output"
                     ) from None
                 if f"{_read(aside).get('id')} {_read(aside).get('beat')}" != seen:
                     os.link(aside, path)  # it was another holder's already: back
@@ -173,8 +173,7 @@ def _written(path: Path, own: dict[str, Any]) -> Path:
         temporary.write_text(json.dumps(own), encoding="utf-8")
     except OSError as error:
         raise CollidekitError(
-            f"{temporary}: cannot be written ({error.strerror or error}); if the results are those of another user, give a folder of "
-            "yours with --output"
+            f"{temporary}: cannot be written ({error.strerror or error}); if the results are those of another user, name your own folder with --output"
         ) from None
     return temporary
 

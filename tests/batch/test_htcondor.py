@@ -162,7 +162,7 @@ def test_a_submission_without_an_answer_is_looked_for_before_another_one(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "jobs").write_text("")
-    with pytest.raises(CollidekitError, match=r"jobs: cannot be written .*give a folder of yours with --output"):
+    with pytest.raises(CollidekitError, match=r"jobs: cannot be written .*name your own folder with --output"):
         manage(tmp_path, [DONE])
 
 

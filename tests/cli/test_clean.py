@@ -89,7 +89,7 @@ def test_removes_what_is_unused_and_a_run_finds_the_rest(run: Run, results: Path
     assert f"8.4 MB  {UNUSED}" in result.output
     assert result.output.splitlines()[-1] == "Freed 8.4 MB"
     assert before - snapshot(results) == {path for path in before if path.is_relative_to(results / UNUSED)}
-    assert "was there already" in invoke(trained.words, results).output
+    assert "existing result" in invoke(trained.words, results).output
     assert "there is nothing to remove" in run("clean", "--remove").output
 
 

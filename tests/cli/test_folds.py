@@ -90,7 +90,7 @@ def test_predict_says_nothing_on_other_rows(trained: Trained, tmp_path: Path, ru
         (("--folds", 2, "--fold-rule", "even"), "--fold-rule: Input should be 'hash' or 'remainder', got 'even'"),
         (("--fold", 1), "--fold: is one of several folds: say of how many with --folds"),
         (("--folds", 4, "--fold", 4), "--fold: must be from 0 to 3 with --folds 4"),
-        (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot stand beside 4 folds"),
+        (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot be used with 4 folds"),
     ],
 )
 def test_wrong_folds(trained: Trained, refused: Callable[..., str], words: tuple[object, ...], said: str) -> None:

@@ -108,7 +108,7 @@ def test_again_shows_the_same_table(trained: Trained, seeds: tuple[Path, ...]) -
 
     said = (trained.folder / "said.txt").read_text()
     again = invoke([*trained.words, "--seeds", "1,2"], trained.folder / "seeds")
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     for words in ("seed 1 ", "seed 2 ", "mean ± spread", "ensemble  "):
         (line,) = [line for line in said.splitlines() if words in line and "│" in line]
         assert line in again.output
@@ -152,4 +152,4 @@ def test_wrong_ensembles(trained: Trained, refused: Callable[..., str], words: t
 
 def test_wrong_seeds(trained: Trained, refused: Callable[..., str]) -> None:
     assert "write numbers, such as 1,2,3" in refused(*trained.words, "--seeds", "one,two")
-    assert "cannot stand beside --seed" in refused(*trained.words, "--seeds", "1,2", "--seed", 3)
+    assert "cannot be used with --seed" in refused(*trained.words, "--seeds", "1,2", "--seed", 3)

@@ -30,14 +30,14 @@ def test_again_shows_the_same_numbers_and_makes_nothing_anew(trained: Trained) -
     assert result.exit_code == 0
     assert (trained.task / "best_model.pt").stat().st_mtime_ns == before
     assert "Training" not in result.output
-    assert "was there already" in result.output
+    assert "existing result" in result.output
     row = next(line for line in trained.output.splitlines() if "SvsB" in line)
     assert row in result.output
 
 
 def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
     result = invoke([*trained.words, "--workers", "2", "--threads", "1"], trained.folder / "results")
-    assert "was there already" in result.output
+    assert "existing result" in result.output
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     result = invoke([*words, "--set", "freeze=network.phi.*"], tmp_path)
     assert result.exit_code == 0, result.output
-    assert f"beginning with the weights of {trained.task / 'best_model.pt'} and a fresh head" in result.output
+    assert f"starting with the weights of {trained.task / 'best_model.pt'} and a new head" in result.output
 
 
 def test_unknown_analysis(refused: Callable[..., str]) -> None:
@@ -108,7 +108,7 @@ def test_unknown_analysis(refused: Callable[..., str]) -> None:
 
 def test_missing_files(trained: Trained, refused: Callable[..., str]) -> None:
     assert "nothing.root: there is no such file" in refused("run", trained.analysis, "--files", "nothing.root")
-    assert "names no training files" in refused("run", trained.analysis)
+    assert "has no training files" in refused("run", trained.analysis)
 
 
 def test_missing_branch(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:

@@ -96,7 +96,7 @@ def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Pat
     assert lines[-1].startswith("Report: ")
     Register.clear_instance_cache()
     again = invoke([*trained.words, "-q", "--seed", "3"], tmp_path / "quiet").stdout.splitlines()
-    assert again[-1].startswith("Report (was there already): ")
+    assert again[-1].startswith("Report (existing result): ")
 
 
 def test_warnings_are_told_by_their_colour() -> None:

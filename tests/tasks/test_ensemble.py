@@ -93,13 +93,13 @@ def test_seeds_without_test_files_judge_the_same_validation_rows(place: Path) ->
         ({"seeds": ("1", "b")}, r"--seeds: '1,b': write numbers, such as 1,2,3"),
         ({"seeds": ("7",)}, r"--seeds: '7': an ensemble needs two or more different seeds"),
         ({"seeds": ("7", "7")}, r"an ensemble needs two or more different seeds"),
-        ({"seeds": SEEDS, "seed": 4}, r"--seeds: cannot stand beside --seed; give one"),
-        ({"seeds": SEEDS, "checkpoint": ("a",)}, r"--seeds: cannot stand beside --checkpoint; give one"),
+        ({"seeds": SEEDS, "seed": 4}, r"--seeds: cannot be used with --seed; leave out"),
+        ({"seeds": SEEDS, "checkpoint": ("a",)}, r"--seeds: cannot be used with --checkpoint; leave out"),
         ({"seeds": SEEDS, "combine": "max"}, r"there is no combination 'max'.*known are mean, median"),
         ({"checkpoint": ("nothing",)}, r"there is no model 'nothing'"),
         (
             {"checkpoint": ("toy.yaml",), "test_filelist": ()},
-            r"names no test files to judge --checkpoint by; give them",
+            r"has no test files to evaluate --checkpoint; give them",
         ),
     ],
 )

@@ -284,13 +284,13 @@ def test_calibrated_folds(inside: Path) -> None:
         (
             InferenceTask,
             {"folds": 5, "seeds": ("1", "2")},
-            r"--seeds: cannot stand beside 5 folds; name one with --fold",
+            r"--seeds: cannot be used with 5 folds; name one with --fold",
         ),
-        (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: acts only with test files"),
-        (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: does nothing beside --checkpoint"),
+        (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: has an effect only with test files"),
+        (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: has no effect with --checkpoint"),
         (InferenceTask, {"allow_training_rows": True}, r"--allow-training-rows: is for --checkpoint"),
-        (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: does nothing beside --checkpoint"),
-        (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: does nothing beside --checkpoint"),
+        (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: has no effect with --checkpoint"),
+        (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: has no effect with --checkpoint"),
         (TrainingTask, {"folds": 5}, r"--folds 5: a training learns one fold: name it with --fold, from 0 to 4"),
         (ImportanceTask, {"folds": 5}, r"name one --fold or --checkpoint"),
     ],
@@ -305,7 +305,7 @@ def test_a_significance_needs_one_fold(place: Path) -> None:
         "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
     )
     (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + merit)
-    with pytest.raises(CollidekitError, match="--folds: has no meaning here without --fold"):
+    with pytest.raises(CollidekitError, match="--folds: needs --fold here"):
         SignificanceTask(**TEST, folds=5).requires()
     assert SignificanceTask(**TEST, folds=5, fold=1, seeds=("1",)).requires()
 

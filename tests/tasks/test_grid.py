@@ -121,10 +121,10 @@ def test_one_failure_is_said_and_the_others_go_on(
         ({"over": "model_name=pfn,no_net"}, r"point \(model_name no_net\)"),
         ({"over": "batch_size=0,5"}, r"point \(batch_size 0\): --batch-size"),
         ({"over": "focal_gamma=1.0,2.0"}, r"point \(focal_gamma 1\): --focal-gamma"),
-        ({"over": "epochs=1,2", "epochs": 3}, "--epochs: stands beside --over epochs"),
+        ({"over": "epochs=1,2", "epochs": 3}, "--epochs: is also given by --over epochs"),
         ({"over": "epochs=1,2", "seeds": ("1", "1")}, "--seeds: 1,1: one stands twice"),
         ({"over": "epochs=1,2", "seeds": ("1", "x")}, "not all whole numbers"),
-        ({"over": "epochs=1,2", "seeds": ("1",), "seed": 3}, "--seed: stands beside --seeds"),
+        ({"over": "epochs=1,2", "seeds": ("1",), "seed": 3}, "--seed: cannot be used with --seeds"),
         ({"over": "model_options.f=[4],[4.0]"}, "stands twice"),
         (
             {"over": "batch_size=" + ",".join(map(str, range(1, 502))), "seeds": ("1", "2")},

@@ -39,7 +39,7 @@ def test_values_have_the_types_of_their_settings() -> None:
         ("epochs.x=5", "only options of the network have a dot"),
         ("seed=1,2", "give --seeds"),
         ("train_val_split=0.5,0.8", "different validation rows"),
-        ('model_options={"f": [3]};model_options.f=[4]', "stands beside model_options"),
+        ('model_options={"f": [3]};model_options.f=[4]', "is also given by model_options"),
     ],
 )
 def test_what_is_refused(text: str, said: str) -> None:

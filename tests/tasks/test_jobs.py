@@ -122,7 +122,7 @@ def test_commands_that_become_one_job(words: list[str], kind: str, tmp_path: Pat
     assert done.exit_code == 0, done.output
     assert f" -m collidekit {kind}\n" in done.output
     assert "request_memory = 4096MB" in done.output
-    assert "acts only with --on or --site" in invoke([*words, "--dry-run"], tmp_path).output
+    assert "has an effect only with --on or --site; give one of them" in invoke([*words, "--dry-run"], tmp_path).output
 
 
 def test_too_little_memory_or_time_is_named_before_anything_is_sent(

@@ -61,5 +61,5 @@ def test_wrong_settings_of_importance(place: Path, parameters: dict[str, Any], m
 
 
 def test_importance_is_that_of_one_model(place: Path) -> None:
-    with pytest.raises(CollidekitError, match="feature importance is that of one model"):
+    with pytest.raises(CollidekitError, match="feature importance needs a single model"):
         ImportanceTask(**FILES, seeds=("1", "2")).complete()

@@ -76,7 +76,7 @@ def test_a_temperature_is_not_fitted_to_rows_that_were_learned_from(trained: tup
     with pytest.raises(CollidekitError) as error:
         calibrate(folder, ["skim.parquet"])
     assert f"{number} of 120 rows have the inputs of rows" in str(error.value)
-    assert str(error.value).endswith("leave out the files to take the validation rows, or give other ones")
+    assert str(error.value).endswith("leave out the files to use the validation rows, or give other files")
 
 
 def test_a_run_with_jets_of_its_training_among_its_test_files_says_so(place: Path) -> None:

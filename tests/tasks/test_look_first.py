@@ -130,7 +130,7 @@ def test_the_look_leaves_the_random_numbers_of_the_training_alone(place: Path) -
 
 
 def test_importance_of_an_ensemble(place: Path) -> None:
-    refused(ImportanceTask(**FILES, seeds=("1", "2")), "feature importance is that of one model")
+    refused(ImportanceTask(**FILES, seeds=("1", "2")), "feature importance needs a single model")
     refused(ImportanceTask(**FILES, scores=("SvsC",)), "there is no discriminator or class 'SvsC'")
 
 

@@ -151,7 +151,7 @@ def test_a_part_that_cannot_be(place: Path, part: str) -> None:
     ("settings", "message"),
     [
         ({"jobs": 0}, r"--jobs: 0 is not a number from 1"),
-        ({"jobs": 2, "executor": "dask"}, r"--jobs 2: cannot stand beside --executor dask"),
+        ({"jobs": 2, "executor": "dask"}, r"--jobs 2: cannot be used with --executor dask"),
     ],
 )
 def test_jobs_that_cannot_be(place: Path, settings: dict[str, Any], message: str) -> None:

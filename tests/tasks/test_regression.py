@@ -140,7 +140,7 @@ def test_a_report_without_classes(files: Callable[..., dict[str, object]], tmp_p
     assert "energy rms" in done.output
     assert "AUC" not in done.output
     again = CliRunner().invoke(app, words, env={"COLUMNS": "120"}, catch_exceptions=False)
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     assert "width (68 %)" in again.output
     page = next((tmp_path / "results" / "ReportTask").rglob("report.html")).read_text()
     assert "ROC curves" not in page

@@ -140,7 +140,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("complete", ""),
     ]
     assert "1 of 2 trials failed" in (task.folder / "search.html").read_text()
-    with pytest.raises(CollidekitError, match="no trial of the search was complete; the first error: the loss"):
+    with pytest.raises(CollidekitError, match="no trial of the search was completed; the first error: the loss"):
         run_search(search(place, "learning_rate: [0.1, 0.2]", batch_size=32, trials=2))
 
 
@@ -151,7 +151,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("learning_rate: [0.1, fast]", {}, r"space.yaml:1: learning_rate = fast"),
         ("model_options.g: [1, 2]", {}, r"space.yaml:1: model_options.g = 1: network pfn: no option 'g'"),
         ("analysis.inputs.constituents.limit: [0, 4]", {}, r"space.yaml:1: analysis.inputs.constituents.limit = 0"),
-        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: stands beside --epochs"),
+        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: is also given by --epochs"),
         ("label_smoothing: [0, 0.1]", {}, "val_loss cannot be compared between values of label_smoothing"),
         (SPACE, {"metric": "train_loss"}, "not measured on the validation rows"),
         (SPACE, {"metric": "val_gain"}, "is neither a loss nor an accuracy"),

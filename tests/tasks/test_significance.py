@@ -38,7 +38,7 @@ def test_table_and_plots(samples: tuple[str, str], tmp_path: Path) -> None:
     assert {"seeds.png", "coverage.png", "risk.png", "masses_relegator.png", "boundary_relegator.png"} <= plots
     assert {"confusion_relegator.png", "epochs_relegator.png", "epochs_tuned_threshold.png"} <= plots
     again = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     assert "22.99" in again.output
 
 

@@ -170,7 +170,7 @@ def test_a_bad_file_has_no_part_in_the_name_of_a_dataset_without_it(place: Path)
 
 
 def test_no_files_anywhere(place: Path) -> None:
-    with pytest.raises(CollidekitError, match=r"toy.yaml: names no training files; give them with .*--filelist"):
+    with pytest.raises(CollidekitError, match=r"toy.yaml: has no training files; give them with .*--filelist"):
         DatasetConstructorTask(config="toy.yaml").files()
 
 
@@ -236,7 +236,7 @@ def test_an_interrupted_training_goes_on(place: Path, capsys: pytest.CaptureFixt
     assert not task.complete()
     capsys.readouterr()
     train()
-    assert "going on after epoch 1" in capsys.readouterr().out
+    assert "continuing after epoch 1" in capsys.readouterr().out
     assert (task.folder / "steps.csv").read_bytes() == steps
 
 
@@ -257,10 +257,10 @@ def test_resume_epoch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = train(epochs=3)
     weights = load_content(task.folder / "best_model.pt")["tagger"]
     (task.folder / "run.json").unlink()
-    with pytest.raises(CollidekitError, match=r"model_7.pt: there is no checkpoint of epoch 7 to go on from"):
+    with pytest.raises(CollidekitError, match=r"model_7.pt: there is no checkpoint of epoch 7"):
         train(epochs=3, resume_epoch=7)
     train(epochs=3, resume_epoch=2)
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
     again = load_content(task.folder / "best_model.pt")["tagger"]
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
 
@@ -284,7 +284,7 @@ def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     task = train(**tuned, freeze="network.phi.*", verbose=True)
     said = capsys.readouterr().out
-    assert f"beginning with the weights of {start}" in said
+    assert f"starting with the weights of {start}" in said
     assert "network.phi.constituents.0.weight (8x4) stays fixed" in said
     assert "network.output.0.weight (2x8) learns" in said
     old, new = (load_content(path)["tagger"] for path in (start, task.folder / "best_model.pt"))
@@ -301,7 +301,7 @@ def test_extend_training(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     base = TrainingTask(**FILES)
     assert base.complete()
     assert task.folder != base.folder
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
     rows = (task.folder / "history.csv").read_text().splitlines()
     assert rows[:3] == (base.folder / "history.csv").read_text().splitlines()
     assert len(rows) == 5

@@ -80,5 +80,5 @@ def test_a_training_that_begins_again_is_another_run(place: Path) -> None:
 def test_nothing_is_tracked_beside_a_checkpoint(place: Path) -> None:
     (place / "some.pt").touch()
     task = InferenceTask(**GIVEN, test_filelist=("test.parquet",), checkpoint=("some.pt",), track=("mlflow",))
-    with pytest.raises(CollidekitError, match="--track: does nothing beside --checkpoint"):
+    with pytest.raises(CollidekitError, match="--track: has no effect with --checkpoint"):
         assert task.hash

@@ -156,7 +156,7 @@ def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
 
 def test_remainders_need_an_event_number(inside: Path) -> None:
     (inside / "no_event.yaml").write_text((inside / "toy.yaml").read_text().replace("event: [event]\n", ""))
-    with pytest.raises(CollidekitError, match=r"--fold-rule remainder: no_event.yaml names no event number"):
+    with pytest.raises(CollidekitError, match=r"--fold-rule remainder: no_event.yaml has no event number"):
         TrainingTask(**{**FILES, "config": "no_event.yaml", "fold": 0, "fold_rule": "remainder"}).complete()
 
 

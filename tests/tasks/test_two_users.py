@@ -97,10 +97,10 @@ def test_results_of_another_user_are_read_and_not_written(place: Path) -> None:
     assert before
     again = run(SECOND, place)
     assert again.returncode == 0, again.stderr
-    assert "was there already" in again.stdout
+    assert "existing result" in again.stdout
     said = error_of(run(SECOND, place, "--seed", "9"))
     assert "cannot be written" in said
-    assert "give a folder of yours with --output" in said
+    assert "name your own folder with --output" in said
     assert f"user {FIRST}" in said
     own = run(SECOND, place, "--seed", "9", output=f"home_{SECOND}/results")
     assert own.returncode == 0, own.stderr
@@ -173,11 +173,11 @@ def test_a_training_that_was_killed_by_another_user(place: Path, mode: int, mask
     if done.returncode == 0:
         assert mask == 0
         assert mode == 0o777
-        assert "going on after epoch 1" in done.stdout
+        assert "continuing after epoch 1" in done.stdout
         for name in before.keys() - after.keys():  # what the training that goes on replaces, and its lock
             assert "TrainingTask" in name
     else:
         said = error_of(done)
-        assert "give a folder of yours with --output" in said
+        assert "name your own folder with --output" in said
         assert after == before
         assert time.monotonic() - begun < 60

@@ -163,8 +163,7 @@ class Manager:
             draft.folder.mkdir(parents=True)
         except OSError as error:
             raise CollidekitError(
-                f"{self.folder}: cannot be written ({error.strerror}); if the results are those of another user, give a folder of yours "
-                "with --output"
+                f"{self.folder}: cannot be written ({error.strerror}); if the results are those of another user, name your own folder with --output"
             ) from None
         write_text(draft.script, job_script(job, self.site, resources, attempt, exclude)).chmod(0o755)
         if self.site.system == "htcondor":

@@ -42,7 +42,7 @@ class TestAttackParameters(JudgedAttack):
         check_given(given, attack_without_effect(settings), "--test-")
         check_magnitude(settings, given, "--test-attack")
         if self.test_attack_from and settings.attack == "nominal":
-            raise CollidekitError("--test-attack-from: acts only with an attack; name one with --test-attack")
+            raise CollidekitError("--test-attack-from: has an effect only with an attack; name one with --test-attack")
 
 
 def attack_settings(pairs: Sequence[str]) -> AttackSettings:

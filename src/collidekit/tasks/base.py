@@ -68,8 +68,7 @@ def results_folder() -> Path:
     named = os.environ.get("COLLIDEKIT_OUTPUT") or "results"
     if _URL.match(named):
         raise CollidekitError(
-            f"--output: {named} is no folder of this machine; give the folder where outputs are made with --output, and the URL where "
-            "they are kept with --store"
+            f"--output: {named} is not a folder on this machine; name a local folder with --output, and the URL of a server with --store"
         )
     return Path(named).expanduser().absolute()
 
@@ -122,7 +121,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         try:
             return super().get_param_values(params, args, kwargs)
         except luigi.parameter.MissingParameterException:
-            raise CollidekitError("--config: is needed: an analysis file, or the name of one that ships") from None
+            raise CollidekitError("--config: is missing; give an analysis file, or the name of a bundled one") from None
 
     def identity(self) -> dict[str, Any]:
         """All that decides what the output holds."""
@@ -186,7 +185,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log), alone(self.lock) as waited:
             if waited and self.complete():
-                self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
+                self.say(f"{type(self).__name__}: another process has made it: {literal(self.folder)}")
                 return
             if self.stored:
                 self.stored.fetch()
@@ -201,7 +200,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             self.say(f"[dim]{literal(other)}[/dim]")
         if self.place.exists() and not os.access(self.place, os.W_OK):
             raise CollidekitError(
-                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; give a folder of yours with --output"
+                f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; name your own folder with --output"
             )
         for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
             if leftover.is_file() and is_own(leftover):

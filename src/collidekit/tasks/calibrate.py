@@ -31,7 +31,7 @@ from collidekit.tasks.titles import short
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
 from collidekit.training.prepare import validation_rows
 
-OTHER_FILES = "leave out the files to take the validation rows, or give other ones"
+OTHER_FILES = "leave out the files to use the validation rows, or give other files"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def calibrate(
     path = find_checkpoint(checkpoint)
     if str(checkpoint) in shipped_models():
         raise CollidekitError(
-            f"{checkpoint}: ships with collidekit and stays as it is; copy the folder {path.parent} and calibrate the copy"
+            f"{checkpoint}: this bundled model cannot be changed; copy the folder {path.parent} and calibrate the copy"
         )
     loaded = load_checkpoint(path)
     loaded.analysis.require_classes("a temperature")
@@ -89,7 +89,7 @@ def _of_files(
     for name in expand(list(files)):
         if content_of(file_id(name)) in learned:
             raise CollidekitError(
-                f"{name}: the model learned from this file, so its probabilities look better there than they are; {OTHER_FILES}"
+                f"{name}: this is a training file of the model, so its probabilities look better there than they are; {OTHER_FILES}"
             )
     members, paths = {"the model": loaded}, expand(list(files))
     seen = SeenRows(members, content_of_paths(paths, members), Refusal(paths, remedy=OTHER_FILES))
@@ -102,8 +102,7 @@ def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
     folder = _dataset_of(path)
     if folder is None or not (folder / "manifest.json").is_file():
         raise CollidekitError(
-            f"{path}: the dataset that it was trained on is not here, so its validation rows cannot be taken; give files "
-            "with known truth that it did not learn from"
+            f"{path}: its training dataset is not here, so there are no validation rows; give files with truth that are not training files"
         )
     dataset = Dataset(folder, loaded.config.n_train_files, loaded.analysis)
     with counting("Predicting the validation rows", "rows") as done:

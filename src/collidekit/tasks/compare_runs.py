@@ -22,10 +22,10 @@ def compare_runs(
     """Compare runs, and taggers of the files of the first one; ``names`` are those of the runs, in their order."""
     for run in runs:
         if not run.predictions.classes:
-            raise CollidekitError(f"{run.given}: predicts no classes, so it has no ROC curve to compare")
+            raise CollidekitError(f"{run.given}: predicts no classes, so there is no ROC curve to compare")
         if not run.predictions.definitions:
             raise CollidekitError(
-                f"{run.given}: its analysis names no discriminators, so there is no ROC curve to compare"
+                f"{run.given}: its analysis has no discriminators, so there is no ROC curve to compare"
             )
     if names and len(names) != len(runs):
         raise CollidekitError(f"--name: {len(names)} given for {len(runs)} runs; give one for each run, in their order")
@@ -108,7 +108,7 @@ def _refuse_same_names(contenders: Sequence[Contender]) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise CollidekitError(
-                f"two curves would have the name {name!r}; give other names with --name, one for each run"
+                f"two curves have the name {name!r}; give different names with --name, one for each run"
             )
 
 

@@ -138,11 +138,11 @@ class RunFinder:
         ]
         if not found:
             raise CollidekitError(
-                f"{prefix}: no complete training or report in {self.results} has a hash that begins so; 'collidekit runs' lists them"
+                f"{prefix}: no complete training or report in {self.results} has a hash with this beginning; 'collidekit runs' lists them"
             )
         if len(found) > 1:
             listed = ", ".join(f"{record.output.task} {record.output.hash}" for record in found[:6])
-            raise CollidekitError(f"{prefix}: stands for several outputs ({listed}); give more letters")
+            raise CollidekitError(f"{prefix}: matches several outputs ({listed}); give more letters")
         return found[0], records
 
     def _inferences(self, record: Record, records: Records, attacked: bool) -> list[Record]:

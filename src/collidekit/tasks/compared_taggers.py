@@ -62,7 +62,7 @@ def tagger_contenders(
     if not texts:
         return [], []
     if not 0 <= f_c <= 1:
-        raise CollidekitError(f"--f-c {f_c:g}: is no fraction from 0 to 1")
+        raise CollidekitError(f"--f-c {f_c:g}: is not between 0 and 1")
     given = [GivenTagger.parse(text, list(predictions.definitions)) for text in texts]
     plan, keep_all = _plan_of(run)
     resolved = [_with_classes_of_gn2(one, plan, run.files, f_c) for one in given]
@@ -76,11 +76,11 @@ def tagger_contenders(
         others = [name for name in predictions.definitions if name not in names]
         if others and not one.discriminator:
             notes.append(
-                f"{one.name} is compared where {' + '.join(first.signal)} is the signal ({', '.join(names)}); for others write --tagger {others[0]}:..."
+                f"{one.name} is compared only in discriminators with the signal {' + '.join(first.signal)} ({', '.join(names)}); for others write --tagger {others[0]}:..."
             )
         if absent := int(np.isnan(found).sum()):
             notes.append(
-                f"{one.name} is NaN in {absent:,} of {len(found):,} rows, which are taken as the least signal-like"
+                f"{one.name} is NaN in {absent:,} of {len(found):,} rows; these get the lowest score"
             )
         scores = _as_scores(found)
         facts = {"network": "", "hash": "", "folder": "", "expression": one.expression}
@@ -106,7 +106,7 @@ def _plan_of(run: Run) -> tuple[Plan, bool]:
         return run.plan, True
     if run.dataset is None:
         raise CollidekitError(
-            f"{run.given}: its test dataset is not there any more, so --tagger does not know its files; give them with --files"
+            f"{run.given}: its test dataset was removed, so --tagger does not know its files; give them with --files"
         )
     from collidekit.dataset.manifest import read_manifest
 
@@ -167,7 +167,7 @@ def _read(plan: Plan, run: Run, expressions: Sequence[str], predictions: Predict
     places = _places(predictions.event["file"], predictions.event["row"], file, entry, run)
     if not np.array_equal(labels[places], predictions.labels):
         raise CollidekitError(
-            f"{run.given}: its files have changed since the predictions were made (classes differ); run it again before --tagger"
+            f"{run.given}: its files have changed since the prediction (classes differ); repeat the run before you use --tagger"
         )
     return [np.concatenate(values)[places] for values in found]
 
@@ -186,7 +186,7 @@ def _places(file: Array, entry: Array, all_files: Array, all_entries: Array, run
     totals = np.searchsorted(wanted[mine], wanted, side="right") - np.searchsorted(wanted[mine], wanted)
     if (count != totals).any():
         raise CollidekitError(
-            f"{run.given}: its files have changed since the predictions were made (other rows are selected); run it again before --tagger"
+            f"{run.given}: its files have changed since the prediction (other rows are selected); repeat the run before you use --tagger"
         )
     found: Array = order[first + occurrence]
     return found

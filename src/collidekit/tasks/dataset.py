@@ -91,7 +91,7 @@ def shipped_files(task: AnalysisTask, part: str) -> list[str]:
     patterns = getattr(task.analysis.files, part)
     if not patterns:
         raise CollidekitError(
-            f"{task.config}: names no {part} files; give them with {'--test-files' if part == 'test' else '--files'} "
+            f"{task.config}: has no {part} files; give them with {'--test-files' if part == 'test' else '--files'} "
             f"({'--test-filelist' if part == 'test' else '--filelist'} in law), or as 'files: {{{part}: ...}}' in the file"
         )
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
@@ -145,7 +145,7 @@ class DatasetConstructorTask(DatasetParameters):
             load_dask_site(str(self.scheduler))
         if self.jobs > 1 and self.executor == "dask":
             raise CollidekitError(
-                f"--jobs {self.jobs}: cannot stand beside --executor dask, whose workers share the files"
+                f"--jobs {self.jobs}: cannot be used with --executor dask, whose workers share the files; leave out one of the two"
             )
 
     def identity(self) -> dict[str, Any]:

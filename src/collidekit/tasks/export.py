@@ -73,10 +73,10 @@ class ExportTask(PredictionTask):
             raise CollidekitError("--test-attack: has no meaning for a bundle; leave it out")
         if inference.is_ensemble and not inference.all_folds:
             raise CollidekitError(
-                "a bundle cannot hold an ensemble of several seeds or checkpoints; export one of them"
+                "a bundle cannot contain an ensemble of several seeds or checkpoints; export one of them"
             )
         if self.checked_rows < 1:
-            raise CollidekitError(f"--checked-rows: {self.checked_rows} is no number of rows; give 1 or more")
+            raise CollidekitError(f"--checked-rows: {self.checked_rows} is not a number of rows; give 1 or more")
         prepare_members(self._untrained(inference), self.name, evolve(self.options, calibrated=False))
 
     @cached_property

@@ -47,13 +47,13 @@ class GridTask(TrainingParameters):
         found = parse_over([str(self.over)])
         for name in found:
             if getattr(self, name.partition(".")[0], None) not in (None, {}, 0) and "." not in name:
-                raise CollidekitError(f"--{name.replace('_', '-')}: stands beside --over {name}; give one of them")
+                raise CollidekitError(f"--{name.replace('_', '-')}: is also given by --over {name}; give only one of them")
         count = len(self._seeds())
         for values in found.values():
             count *= len(values)
         if count > MOST_POINTS and not self.yes:
             raise CollidekitError(
-                f"--over: {count:,} trainings are more than {MOST_POINTS:,}; give fewer values, or --yes to train them all"
+                f"--over: {count:,} trainings exceed the limit of {MOST_POINTS:,}; give fewer values, or --yes to train all"
             )
         return found
 
@@ -76,7 +76,7 @@ class GridTask(TrainingParameters):
                 other = hashes.setdefault(task.hash, (i, s))
                 if other != (i, s):
                     raise CollidekitError(
-                        f"--over: the points {self._label(other[0])} and {self._label(i)} are the same training; give one of them"
+                        f"--over: the points {self._label(other[0])} and {self._label(i)} are the same training; give only one of them"
                     )
         return found
 
@@ -187,7 +187,7 @@ def run_grid(task: GridTask) -> None:
     for number, ((i, s), training) in enumerate(task.trainings.items(), 1):
         label = Point(task.points[i], []).label
         if training.complete():
-            task.say(f"[dim]{number} of {total}: {literal(label)} was trained already[/dim]")
+            task.say(f"[dim]{number} of {total}: {literal(label)} (existing training)[/dim]")
             continue
         run_with_requirements(training.requires()["dataset"])
         task.say(
@@ -226,6 +226,5 @@ def finish_grid(task: GridTask, failures: dict[tuple[int, int], str]) -> None:
     task.run()
     if failures:
         raise CollidekitError(
-            f"{len(failures)} of {total} trainings failed (see above); the table holds the others, and the same command tries them "
-            "again"
+            f"{len(failures)} of {total} trainings failed (see above); the table contains the others; run the same command to repeat the failed ones"
         )

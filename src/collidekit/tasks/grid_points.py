@@ -35,18 +35,18 @@ def parse_over(texts: Sequence[str]) -> dict[str, list[Any]]:
             raise CollidekitError(f"--over {text!r}: write it as name=value,value, such as --over epochs=5,10")
         _check_name(name)
         if name in found:
-            raise CollidekitError(f"--over {name}: stands twice; give all values in one list")
+            raise CollidekitError(f"--over {name}: is repeated; give all values in one list")
         parts = _split(values, ",")
         if not parts or any(not part for part in parts):
-            raise CollidekitError(f"--over {text!r}: a value is empty; give values with commas between them")
+            raise CollidekitError(f"--over {text!r}: a value is empty; give values separated by commas")
         found[name] = [_value(name, part) for part in parts]
         for i, value in enumerate(found[name]):
             if value in found[name][:i]:
-                raise CollidekitError(f"--over {name}: the value {value!r} stands twice")
+                raise CollidekitError(f"--over {name}: the value {value!r} is repeated")
     if not found:
-        raise CollidekitError("--over: names no setting; give at least one, such as --over epochs=5,10")
+        raise CollidekitError("--over: is empty; give at least one setting, such as --over epochs=5,10")
     if OPTIONS in found and (option := next((name for name in found if name.startswith(f"{OPTIONS}.")), "")):
-        raise CollidekitError(f"--over {option}: stands beside {OPTIONS}, which holds it; give one of them")
+        raise CollidekitError(f"--over {option}: is also given by {OPTIONS}; give only one of them")
     return found
 
 
@@ -79,7 +79,7 @@ def _value(name: str, text: str) -> Any:
     try:
         return parameter.parse(text)  # type: ignore[no-untyped-call]
     except (CollidekitError, ValueError, TypeError) as error:
-        said = str(error).partition(": ")[2] if isinstance(error, CollidekitError) else f"{text!r} is no value of it"
+        said = str(error).partition(": ")[2] if isinstance(error, CollidekitError) else f"{text!r} is not a valid value"
         raise CollidekitError(f"--over {name}: {said}") from None
 
 

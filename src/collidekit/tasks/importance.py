@@ -52,11 +52,11 @@ class ImportanceTask(PredictionTask):
     def look_first(self) -> None:
         if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
-                "feature importance is that of one model: leave out --seeds, or name one --fold or --checkpoint"
+                "feature importance needs a single model; leave out --seeds, or name one --fold or --checkpoint"
             )
         if self.test_attack_settings.attack != "nominal":
             raise CollidekitError(
-                "--test-attack: feature importance is that of rows as they are; leave out one of the two"
+                "--test-attack: feature importance is computed for rows without an attack; leave out one of the two"
             )
         check_settings(self.settings())
         wanted_of(self.analysis, self.settings().scores)

@@ -93,19 +93,19 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             )
         if seeds and self.all_folds:
             raise CollidekitError(
-                f"--seeds: cannot stand beside {len(self.all_folds)} folds; name one with --fold, or give --folds 0"
+                f"--seeds: cannot be used with {len(self.all_folds)} folds; name one with --fold, or give --folds 0"
             )
         if seeds and (self.seed is not None or self.checkpoint):
             raise CollidekitError(
-                f"--seeds: cannot stand beside --{'checkpoint' if self.checkpoint else 'seed'}; give one"
+                f"--seeds: cannot be used with --{'checkpoint' if self.checkpoint else 'seed'}; leave out one of the two"
             )
         check_combination(str(self.combine))
         if self.combine != "mean" and not seeds and len(self.checkpoint) < 2 and not self.all_folds:
-            raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
+            raise CollidekitError("--combine: has an effect only with an ensemble; give several --seeds or checkpoints")
         if self.combine != "mean" and self.joins_folds:
-            raise CollidekitError("--combine: acts only with test files: without them one fold predicts each row")
+            raise CollidekitError("--combine: has an effect only with test files; without them each row is predicted by one fold")
         if self.combine != "mean" and self.chosen_by_number:
-            raise CollidekitError("--combine: does nothing with --fold-rule remainder: one fold predicts each row")
+            raise CollidekitError("--combine: has no effect with --fold-rule remainder, because each row is predicted by one fold; leave it out")
         self._check_checkpoint()
         return seeds
 
@@ -143,14 +143,14 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
         if self.allow_training_rows and not self.checkpoint:
             raise CollidekitError(
-                "--allow-training-rows: is for --checkpoint; a run that trains warns of test rows that it learned from"
+                "--allow-training-rows: has an effect only with --checkpoint; a training warns about test rows in the training set"
             )
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
         given += [name for name in ("track", "track_files", "track_online") if getattr(self, name)]
         if self.checkpoint and given:
             raise CollidekitError(
-                f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"
+                f"--{given[0].replace('_', '-')}: has no effect with --checkpoint, because nothing is trained; leave out one of the two"
             )
 
     @property
@@ -201,7 +201,7 @@ class InferenceTask(TestParameters):
             )
         elif self.checkpoint:
             raise CollidekitError(
-                f"{self.config}: names no test files to judge --checkpoint by; give them with --test-files "
+                f"{self.config}: has no test files to evaluate --checkpoint; give them with --test-files "
                 "(--test-filelist in law)"
             )
         return needed
@@ -363,10 +363,10 @@ class InferenceTask(TestParameters):
     def _say_held_out(self, config: TrainingConfig) -> None:
         """Say which rows are predicted where there are no test files."""
         if config.folds:
-            self.say(f"no test files were given: predicting {config.fold_name}, which was held out")
+            self.say(f"no test files: predicting {config.fold_name}, which was held out")
         else:
             self.say(
-                "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
+                "[yellow]no test files: predicting the validation rows, which chose the best epoch[/yellow]"
             )
 
     def ran_with(self) -> dict[str, Any]:
@@ -410,7 +410,7 @@ class InferenceTask(TestParameters):
             return source
         if len(members) > 1 and self.test_attack_settings.attack != "nominal":
             raise CollidekitError(
-                "--test-attack: an ensemble has no gradient of its own; name one with --test-attack-from"
+                "--test-attack: an ensemble has no gradient; name a checkpoint with --test-attack-from"
             )
         return None
 
@@ -454,12 +454,11 @@ def require_discriminators(task: AnalysisTask) -> None:
     """Raise an error where the analysis names no discriminator to judge a tagger by."""
     if not task.analysis.classes:
         raise CollidekitError(
-            f"{task.config}: has no classes, so there is nothing to tell apart; see ResidualTask, AssignmentTask and the report"
+            f"{task.config}: has no classes, so there are no ROC curves and working points; use ResidualTask, AssignmentTask or ReportTask"
         )
     if not task.analysis.discriminators:
         raise CollidekitError(
-            f"{task.config}: names no discriminators, so there is no ROC curve to draw and no working point to find; add "
-            "'discriminators:' to the analysis file"
+            f"{task.config}: has no discriminators, so there are no ROC curves and working points; add 'discriminators:' to the analysis file"
         )
 
 

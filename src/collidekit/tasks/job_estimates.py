@@ -33,7 +33,7 @@ def _memory(task: DatasetConstructorTask, resources: Resources) -> str:
         return ""
     return (
         f"memory of construction: {show_memory(resources.memory)} is below the estimate of check, {show_memory(needed)} for "
-        f"{processes} process{'es' if processes > 1 else ''}; ask for more, or for fewer cores"
+        f"{processes} process{'es' if processes > 1 else ''}; request more memory, or fewer cores"
     )
 
 
@@ -47,5 +47,5 @@ def _time(task: TrainingTask, resources: Resources) -> str:
         return ""
     return (
         f"walltime of training: {show_time(resources.walltime)} is shorter than an epoch, which took {show_time(round(longest))}; "
-        "each job would save its state within an epoch and go on in another one"
+        "each job would have to save its state within an epoch and continue in another job"
     )

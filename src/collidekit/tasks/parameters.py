@@ -32,7 +32,7 @@ def _checked(option: str, parameter: Any, parse: Callable[[str], Any]) -> Callab
 
 def _wanted(parameter: Any, error: Exception) -> str:
     if isinstance(parameter, luigi.BoolParameter):
-        return "neither True nor False"
+        return "not True or False"
     if isinstance(parameter, luigi.IntParameter):
         return "not a whole number"
     if isinstance(parameter, luigi.FloatParameter):
@@ -40,7 +40,7 @@ def _wanted(parameter: Any, error: Exception) -> str:
     if isinstance(parameter, luigi.DictParameter):
         said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         return f"not JSON ({said}): write it as '{{\"name\": value}}', with double quotes inside single ones"
-    return f"not a value of it ({error})"
+    return f"not a valid value ({error})"
 
 
 def refuse_empty(root: law.Task) -> None:
@@ -66,12 +66,11 @@ def refuse_unused_prefixes(root: law.Task) -> None:
         option = f"--{family}-{name.replace('_', '-')}"
         if not mine:
             raise CollidekitError(
-                f"{option}: {root.get_task_family()} needs no {family}, so it would do nothing; leave it out"
+                f"{option}: {root.get_task_family()} does not need {family}, so this has no effect; leave it out"
             )
         if any(getattr(task, name) != value for task in mine):
             raise CollidekitError(
-                f"{option}: would do nothing here, since {root.get_task_family()} hands its own --{name.replace('_', '-')} on; "
-                "write that"
+                f"{option}: has no effect here, because {root.get_task_family()} passes its own --{name.replace('_', '-')} on; use that option"
             )
 
 

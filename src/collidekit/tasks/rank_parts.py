@@ -16,7 +16,7 @@ SILENT = 45.0
 """Seconds without a sign of life after which a rank is taken for gone."""
 POLL = 0.3
 """Seconds between two signs of life, and between two looks at those of others."""
-GOES_ON = "what is done is kept, and the same command goes on from there"
+GOES_ON = "finished work is kept, and the same command continues"
 
 
 def number_of_ranks(task: AnalysisTask) -> int:
@@ -34,7 +34,7 @@ def make_by_ranks(task: AnalysisTask, kind: type[AnalysisTask]) -> list[Analysis
         return []
     parts = [kind.req(task, part=f"{number}/{size}", devices=0, nodes=1) for number in range(1, size + 1)]
     missing = [part for part in parts if not part.complete()]
-    task.say(f"{size} ranks make a part each")
+    task.say(f"{size} ranks make one part each")
     if first and missing:
         _lead(first, [list(words_of(part)) for part in missing])
     elif missing:
@@ -82,7 +82,7 @@ def share_of_rank(words: list[list[str]], store: Any, place: Place) -> None:
     except RuntimeError as error:
         said = str(error).splitlines()[0][:160]
         raise CollidekitError(
-            f"rank {place.rank} of {place.size}: the first rank is gone ({said}); its own messages say why; {GOES_ON}"
+            f"rank {place.rank} of {place.size}: the first rank has ended ({said}); see its own messages for the reason; {GOES_ON}"
         ) from None
     finally:
         own.end()
@@ -122,6 +122,6 @@ def _alive(store: Any, rank: int, size: int, before: str, since: float) -> tuple
         return beat, time.monotonic()
     if time.monotonic() - since > SILENT:
         raise CollidekitError(
-            f"rank 0 of {size}: another rank is gone: rank {rank} gave no sign of life for {SILENT:.0f} s; {GOES_ON}"
+            f"rank 0 of {size}: another rank is gone: rank {rank} sent no heartbeat for {SILENT:.0f} s; {GOES_ON}"
         )
     return before, since

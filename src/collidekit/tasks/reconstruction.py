@@ -72,7 +72,7 @@ class ReconstructionTask(PredictionTask):
     def look_first(self) -> None:
         if not self.analysis.dilepton:
             raise CollidekitError(
-                f"{self.config}: has no 'dilepton:', which says where leptons, jets and missing momentum are"
+                f"{self.config}: has no 'dilepton:'; add it to name leptons, jets and missing momentum"
             )
         check_methods([str(name) for name in self.methods], self.analysis.dilepton)
         check_truth(self.plan, self.test_files)

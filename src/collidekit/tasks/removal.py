@@ -61,7 +61,7 @@ def _remove_here(task: "AnalysisTask") -> None:
     results = results_folder()
     place = task.place.relative_to(results)
     if task.place.resolve() != results.resolve() / place or not task.place.is_dir():
-        raise CollidekitError(f"{task.place}: lies behind a link, so it is not removed; remove it where it is")
+        raise CollidekitError(f"{task.place}: is behind a link, so it is not removed; remove it yourself")
     try:
         remove_folder(task.place, results)
     except OSError as error:

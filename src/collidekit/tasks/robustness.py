@@ -97,13 +97,12 @@ class RobustnessTask(TestParameters):
         ):
             if getattr(self, option):
                 raise CollidekitError(
-                    f"--{option.replace('_', '-')}: has no meaning here; name --attacks and --magnitudes, and judge models that "
-                    "are trained already with 'collidekit robustness'"
+                    f"--{option.replace('_', '-')}: has no meaning here; give --attacks and --magnitudes, and evaluate trained models with 'collidekit robustness'"
                 )
         if self.seed is not None:
             raise CollidekitError("--seed: has no meaning here; give --seeds")
         if self.combine != "mean":
-            raise CollidekitError("--combine: has no meaning here; the taggers are judged one by one")
+            raise CollidekitError("--combine: has no meaning here, because each tagger is evaluated separately; leave it out")
         if not self.test_files:
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
@@ -195,7 +194,7 @@ def study_of_models(
         check_same_inputs(loaded[0][0], loaded[0][1].analysis, analysis)
     analysis.require_classes("robustness")
     if not analysis.discriminators:
-        raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
+        raise CollidekitError(f"{analysis.name}: has no discriminators, so there is no AUC to measure; add 'discriminators:' to the analysis file")
     with counting("Reading", "entries") as done:
         rows = sample_rows(used, files, limit, done)
     warnings = {
@@ -207,7 +206,7 @@ def study_of_models(
         Console(soft_wrap=True, highlight=False).print(f"[bold red]{literal(warning)}[/bold red]")
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
-        raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")
+        raise CollidekitError("no row of the files is in a class of the analysis, so there is no AUC; give files with truth")
     rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers go by the place of a row
     kinds = kinds_of([one.config for _, one in loaded])
     tested = with_seeds(

@@ -91,7 +91,7 @@ class SearchTask(TrainingParameters):
         def kind_of(name: str, where: str) -> type | None:
             check_name(name, where, content)
             if getattr(self, name, None) not in (None, {}, 0):
-                raise CollidekitError(f"{where}: {name}: stands beside --{name.replace('_', '-')}; give one of them")
+                raise CollidekitError(f"{where}: {name}: is also given by --{name.replace('_', '-')}; give only one of them")
             return number_type(name, content, network)
 
         return Space.read(Path(str(self.space)), kind_of)
@@ -129,7 +129,7 @@ class SearchTask(TrainingParameters):
         )  # fmt: skip
         if plan.pruner == "hyperband" and plan.warmup >= 0 and not plan.epochs:
             raise CollidekitError(
-                "--pruner hyperband: needs the number of epochs, which is searched or follows from min_steps here; give --pruner halving"
+                "--pruner hyperband: needs a fixed number of epochs, but here epochs are searched or depend on min_steps; give --pruner halving"
             )
         if (changed := changes_loss(space.names)) and "loss" in plan.metric:
             raise CollidekitError(
@@ -141,16 +141,16 @@ class SearchTask(TrainingParameters):
 
     def _check_choices(self) -> None:
         if self.sampler not in SAMPLERS:
-            raise CollidekitError(f"--sampler: {self.sampler!r} is none of {', '.join(SAMPLERS)}")
+            raise CollidekitError(f"--sampler: {self.sampler!r} is unknown; give one of {', '.join(SAMPLERS)}")
         if self.direction not in ("", "minimize", "maximize"):
             raise CollidekitError(f"--direction: {self.direction!r} is neither minimize nor maximize")
         at_least("workers", self.workers, 1)
         for name in ("trials", "sampler_seed", "prune_warmup"):
             at_least(name.replace("_", "-"), getattr(self, name), 0)
         if not 0 < self.heartbeat < math.inf:
-            raise CollidekitError(f"--heartbeat: {self.heartbeat} is no number of seconds above 0")
+            raise CollidekitError(f"--heartbeat: {self.heartbeat} is not a positive number of seconds")
         if self.prune_warmup and not self._prunes():
-            raise CollidekitError("--prune-warmup: does nothing without --prune; leave it out")
+            raise CollidekitError("--prune-warmup: has no effect without --prune; leave it out")
         self._check_pruner()
         if self.storage:
             check_storage(str(self.storage), self.workers)
@@ -158,9 +158,9 @@ class SearchTask(TrainingParameters):
     def _check_pruner(self) -> None:
         if self.pruner not in PRUNERS:
             close = did_you_mean(str(self.pruner), PRUNERS)
-            raise CollidekitError(f"--pruner: {self.pruner!r} is none of {', '.join(PRUNERS)}{close}")
+            raise CollidekitError(f"--pruner: {self.pruner!r} is unknown; give one of {', '.join(PRUNERS)}{close}")
         if self.pruner != "median" and not self._prunes():
-            raise CollidekitError(f"--pruner {self.pruner}: does nothing without --prune; leave it out or give --prune")
+            raise CollidekitError(f"--pruner {self.pruner}: has no effect without --prune; leave it out or give --prune")
 
     def _prunes(self) -> bool:
         if self.prune is None:
@@ -171,7 +171,7 @@ class SearchTask(TrainingParameters):
         metric = str(self.metric)
         if not metric.startswith("val_"):
             raise CollidekitError(
-                f"--metric: {metric!r} is not measured on the validation rows; give a column of history.csv that begins with val_"
+                f"--metric: {metric!r} is not measured on the validation set; give a column of history.csv that begins with val_"
             )
         if self.direction:
             return str(self.direction)
@@ -181,7 +181,7 @@ class SearchTask(TrainingParameters):
             return "maximize"
         close = did_you_mean(metric, ["val_loss", "val_accuracy"])
         raise CollidekitError(
-            f"--metric {metric}: is neither a loss nor an accuracy{close}; for another column of history.csv give --direction, too"
+            f"--metric {metric}: is neither a loss nor an accuracy{close}; for another column of history.csv, also give --direction"
         )
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -243,7 +243,7 @@ class SearchTask(TrainingParameters):
         best = best_trial(self._records, self.search_plan.direction)
         if best is None:
             said = next((trial.error for trial in self._records if trial.error), "none was complete")
-            raise CollidekitError(f"no trial of the search was complete; the first error: {said}")
+            raise CollidekitError(f"no trial of the search was completed; the first error: {said}")
         write_search(self, self._records, best)
         self.write_provenance()
         self.show(self._records)

@@ -11,11 +11,11 @@ def chosen_seeds(task: TrainingParameters, seeds: Sequence[str]) -> list[int]:
     if not seeds:
         return [task.training_config().seed]
     if task.seed is not None:
-        raise CollidekitError("--seed: stands beside --seeds; give one of them")
+        raise CollidekitError("--seed: cannot be used with --seeds; leave out one of the two")
     try:
         found = [int(seed) for seed in seeds]
     except ValueError:
-        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))} are not all whole numbers") from None
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))} must be whole numbers") from None
     if len(set(found)) < len(found):
-        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))}: one stands twice")
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))}: a seed is repeated")
     return found

@@ -27,7 +27,7 @@ def chosen_site(system: str | None, site_name: str | None, dry_run: bool) -> Sit
     if system or site_name:
         return load_site(site_name or "", system or "")
     if dry_run:
-        raise CollidekitError("--dry-run: acts only with --on or --site")
+        raise CollidekitError("--dry-run: has an effect only with --on or --site; give one of them")
     return None
 
 
@@ -47,7 +47,7 @@ def send(jobs: Sequence[Job], site: Site, dry_run: bool = False) -> bool:
     if not done:
         missing = [job.name for job in jobs if not job.complete]
         raise JobsFailedError(
-            f"{len(missing)} outputs are not there: {', '.join(missing)}; scripts and logs are in {folder}",
+            f"{len(missing)} outputs are missing: {', '.join(missing)}; scripts and logs are in {folder}",
             {entry["job"]: f"{entry['words']}: {entry['last_line']}" for entry in manager.failures},
         )
     return True

@@ -54,7 +54,7 @@ class SignificanceTask(TestParameters):
         merit = self.analysis.figure_of_merit
         if merit is None:
             raise CollidekitError(
-                f"{self.config}: names no figure of merit; add 'figure_of_merit:' to the analysis file"
+                f"{self.config}: has no figure of merit; add 'figure_of_merit:' to the analysis file"
             )
         return merit
 
@@ -107,12 +107,12 @@ class SignificanceTask(TestParameters):
             if getattr(self, option) not in (None, (), "nominal"):
                 raise CollidekitError(f"--{option.replace('_', '-')}: has no meaning here; {instead}")
         if self.all_folds:
-            raise CollidekitError("--folds: has no meaning here without --fold, which names the one to train")
+            raise CollidekitError("--folds: needs --fold here; name the fold to train")
         nowhere = set.intersection(*(set(self.left_out(objective=name)) for name in self.objectives()))
         if nowhere:
             name = min(nowhere)
             raise CollidekitError(
-                f"--{name.replace('_', '-')}: does nothing in any of {', '.join(self.objectives())}; leave it out"
+                f"--{name.replace('_', '-')}: has no effect with any of {', '.join(self.objectives())}; leave it out"
             )
 
     def _by_threshold(self) -> list[str]:

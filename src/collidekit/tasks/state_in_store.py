@@ -46,7 +46,7 @@ class StateInStore:
             yield
         except (KeyboardInterrupt, CollidekitError):
             if sender.interrupted():
-                self._say(f"The state is stored in {literal(self._state.url)}: the same command goes on from there")
+                self._say(f"The state is stored in {literal(self._state.url)}; the same command continues from it")
             raise
         finally:
             sender.wait()

@@ -69,7 +69,7 @@ def run_to_report(task: ReportTask) -> None:
         for note in filter(None, (known_note(task.folder), *_warnings(task))):
             console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
         console.print(
-            f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
+            f"[bold green]Report[/bold green] (existing result): {literal(task.folder / 'report.html')}",
             highlight=False,
         )
         return
@@ -83,7 +83,7 @@ def run_to_report(task: ReportTask) -> None:
     if shown := table.complete():
         _print_table(console, task)
     run_with_requirements(task)
-    if not table.made and not shown:  # another process made it meanwhile, and said so elsewhere
+    if not table.made and not shown:  # another process has made it, and said so elsewhere
         _print_table(console, task)
     for note in _warnings(task):
         console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)

@@ -82,7 +82,7 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
         self.check_effect(config, {**given, "extend_training": None})
         if config.folds and config.fold_rule == "remainder" and not self.analysis.event:
             raise CollidekitError(
-                f"--fold-rule remainder: {self.config} names no event number; give its branch under 'event', as the last one"
+                f"--fold-rule remainder: {self.config} has no event number; add its branch as the last entry of 'event'"
             )
         return config
 
@@ -244,7 +244,7 @@ class TrainingTask(TrainingParameters):
             training = Training(config, dataset, self.folder, Display(self.shown), ranks=ranks, tracking=self.tracking)
             begin(training, start)
             if start:
-                self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
+                self.say(f"continuing after epoch {training.epoch - 1} from {literal(start)}")
             self._say_what_learns(training)
             self._device = str(training.fabric.device)
             parameters = sum(p.numel() for p in training.tagger.parameters())
@@ -287,13 +287,13 @@ class TrainingTask(TrainingParameters):
                 "in single precision: this processor has no bfloat16 instructions (--set mixed_precision=true overrides this)"
             )
         if training.start:
-            head = "its head" if config.keep_head else "a fresh head"
-            self.say(f"beginning with the weights of {literal(training.start.path)} and {head}")
+            head = "its head" if config.keep_head else "a new head"
+            self.say(f"starting with the weights of {literal(training.start.path)} and {head}")
         factors = rate_factors(training.tagger, config.learning_rate_factors)
         for name, parameter in training.tagger.named_parameters():
             size = "x".join(map(str, parameter.shape)) or "1"
             factor = f" at {factors[parameter]:g} of the learning rate" if factors[parameter] != 1 else ""
-            self.detail(f"  {name} ({size}) {f'learns{factor}' if parameter.requires_grad else 'stays fixed'}")
+            self.detail(f"  {name} ({size}) {f'learns{factor}' if parameter.requires_grad else 'is frozen'}")
 
     def _calibrate(self, dataset: Dataset) -> None:
         """Fit the temperature and store it in the best model, which stays as it is where that cannot be done."""
@@ -312,12 +312,12 @@ class TrainingTask(TrainingParameters):
     def _checkpoint(self, state: StateInStore) -> Path | None:
         """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""
         if self.resume_epoch and not self.resume_training:
-            raise CollidekitError("--resume-training False begins again, and --resume-epoch goes on: give one of them")
+            raise CollidekitError("--resume-training False starts again, and --resume-epoch continues; give only one of them")
         state.begin(goes_on=self.resume_training and not self.resume_epoch)
         if self.resume_epoch:
             path = self.folder / f"model_{self.resume_epoch}.pt"
             if not path.exists():
-                raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")
+                raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch}")
             return path
         if self.resume_training and (newest := newest_whole(self.folder, lambda text: self.say(literal(text)))):
             return newest

@@ -98,8 +98,7 @@ class PartProcess:
             if code > 0:
                 raise CollidekitError(last if lines else f"{self._name} ended with code {code}")
             raise CollidekitError(
-                f"{self._name} was ended by {signal.Signals(-code).name} ({last[:200]}); what is done is kept, and the same command goes on "
-                "from there"
+                f"{self._name} was ended by {signal.Signals(-code).name} ({last[:200]}); finished work is kept, and the same command continues"
             )
         return code == 0
 
