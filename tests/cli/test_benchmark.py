@@ -192,7 +192,9 @@ def test_a_benchmark_of_rob_is_converted(tmp_path):
     assert "'dtype' stands twice" in said
     assert "converted, with 50 jets" in said
     assert "no problems" in run("check", tmp_path / "new")
-    assert "--into: works only with a benchmark of ROB" in run("build", tmp_path / "new", "--into", tmp_path / "x", code=2)
+    assert "--into: works only with a benchmark of ROB" in run(
+        "build", tmp_path / "new", "--into", tmp_path / "x", code=2
+    )
     assert "converted without data" in run("build", demo, "--into", tmp_path / "other")
 
 

@@ -27,7 +27,7 @@ def test_run_trains_every_fold_and_predicts_every_row(folded: tuple[Path, str]) 
     for number in range(3):
         assert f"fold {number} of 3 ({number + 1} of 3)" in said
         assert f"predicting fold {number} of 3, which was held out" in said
-    assert "Predicted 300 rows, each with the one of 3 networks that did not see it" in said
+    assert "Predicted 300 rows, each with the one of 3 networks that was not trained on it" in said
     assert "3 folds" in said
     assert "TRAINING ROWS" not in said
     assert len(list((folder / "results" / "TrainingTask").rglob("best_model.pt"))) == 3

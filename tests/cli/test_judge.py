@@ -75,7 +75,7 @@ def test_a_training_that_learned_nothing_has_none(trained: Trained) -> None:
     assert "not calibrated: no temperature can be fitted" in trained.output
     assert load_checkpoint(trained.task).temperature is None
     report = next((trained.folder / "results").rglob("report.html")).read_text()
-    assert "The model holds no temperature" in report
+    assert "The model has no temperature" in report
 
 
 def test_the_report_shows_the_calibration(learned: Learned) -> None:

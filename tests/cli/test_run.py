@@ -130,7 +130,7 @@ def test_demo_says_what_it_does_and_what_next(trained: Trained, monkeypatch: pyt
     assert result.output.startswith("collidekit demo: heavy jets against light ones.")
     assert "SvsB" in result.output
     assert "report.html" in result.output
-    next_steps = result.output.split("What next")[1]
+    next_steps = result.output.split("Next steps")[1]
     assert next_steps.count("collidekit ") == 3
     command = next(line for line in next_steps.splitlines() if "collidekit predict" in line)
     assert Path(command.split()[2]).is_file()

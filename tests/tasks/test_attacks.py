@@ -108,7 +108,7 @@ def test_attacked_results_are_marked(place: Path, capsys: pytest.CaptureFixture[
         assert folder.parent.name == "v1_under_fgsm_0.3"
     assert task.title.endswith(", under fgsm 0.3")
     page = (task.folder / "report.html").read_text()
-    assert "The judged rows were attacked: fgsm 0.3, by its own gradient." in page
+    assert "The test rows were attacked: fgsm 0.3, with its own gradient." in page
     assert f"<title>{task.title}</title>" in page
     shown = " ".join(capsys.readouterr().out.split())
     assert ", under fgsm 0.3" in shown
@@ -142,7 +142,7 @@ def test_titles_name_the_attack_the_gradient_and_the_training(place: Path) -> No
     ]  # fmt: skip
     assert len(set(titles)) == len(titles)
     assert titles[0] == f"toy, pfn v1 {TrainingTask(**{k: v for k, v in FILES.items() if k != 'test_filelist'}).hash}"
-    assert titles[6].endswith(", under fgsm 0.3 by the gradient of top-tagging/pfn")
+    assert titles[6].endswith(", under fgsm 0.3 with the gradient of top-tagging/pfn")
     assert titles[9] == "toy, top-tagging/pfn"
 
 

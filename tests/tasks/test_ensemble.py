@@ -121,7 +121,7 @@ def test_a_checkpoint_is_judged_without_a_training(place: Path) -> None:
     report = done(ReportTask(**files))
     text = (report.folder / "report.html").read_text()
     assert "given.pt · test dataset v1" in text
-    assert "Judged on 200 rows" in text
+    assert "Evaluated on 200 rows" in text
     assert "<h2>Training</h2>" not in text
     assert not (place / "results" / "TrainingTask").exists()
 

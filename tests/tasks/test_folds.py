@@ -101,7 +101,7 @@ def test_the_members_never_saw_what_they_were_tested_on(inside: Path) -> None:
 
 def test_the_report_says_what_folds_are(inside: Path) -> None:
     text = (ReportTask(**FILES, folds=K).folder / "report.html").read_text()
-    assert "Each row was predicted by the one of 4 networks that did not see it" in text
+    assert "Each row was predicted by the one of 4 networks that was not trained on it" in text
     assert "learned from 2 of 4 parts of these rows" in text
     assert all(name.capitalize() in text for name in NAMES)
     assert "pfn v1, 4 folds" in text

@@ -39,7 +39,7 @@ def test_calibrated_predictions_and_importance_in_the_report(place: Path) -> Non
     assert np.allclose(after.probabilities, expected, atol=1e-6)
 
     text = (task.folder / "report.html").read_text()
-    assert "All other numbers of this report are calibrated by it" in text
+    assert "All other numbers of this report use this temperature" in text
     assert "in a sample of that composition" in text  # the toy has kinematics
     assert '<section id="feature-importance">' in text
     found = ImportanceTask.req(task).read()

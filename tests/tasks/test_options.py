@@ -74,9 +74,7 @@ def test_an_option_of_one_task_acts_or_is_refused(place: Path, monkeypatch: pyte
         ("ReportTask", "--InputHistogrammerTask-bins", "7"),
     ):
         option = words[1].split("-", 3)[-1]
-        with pytest.raises(
-            CollidekitError, match=rf"{words[1]}: has no effect here, .* passes its own --{option} on"
-        ):
+        with pytest.raises(CollidekitError, match=rf"{words[1]}: has no effect here, .* passes its own --{option} on"):
             complete(*words)
     with pytest.raises(CollidekitError, match="--ROCCurveTask-replicates: TrainingTask does not need ROCCurveTask"):
         complete("TrainingTask", "--ROCCurveTask-replicates", "7")
@@ -154,4 +152,4 @@ def test_two_outputs_of_one_version_say_what_differs(place: Path, capsys: pytest
     capsys.readouterr()
     run_with_requirements(TrainingTask(**FILES, epochs=1, learning_rate=0.002))
     said = " ".join(capsys.readouterr().out.split())
-    assert f"beside {first.hash}, which differs in: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said
+    assert f"different settings than in {first.hash}: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said

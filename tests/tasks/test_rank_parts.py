@@ -224,9 +224,7 @@ def test_a_silent_rank_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rank_parts, "SILENT", 1.0)
     ranks = Ranks(monkeypatch, [["1/2", "import time; time.sleep(100)"], ["2/2", "pass"]])
-    with pytest.raises(
-        CollidekitError, match=r"another rank is gone: rank 1 sent no heartbeat for 1 s; finished work"
-    ):
+    with pytest.raises(CollidekitError, match=r"another rank is gone: rank 1 sent no heartbeat for 1 s; finished work"):
         ranks.lead()
 
 

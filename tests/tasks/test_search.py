@@ -153,7 +153,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("analysis.inputs.constituents.limit: [0, 4]", {}, r"space.yaml:1: analysis.inputs.constituents.limit = 0"),
         ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: is also given by --epochs"),
         ("label_smoothing: [0, 0.1]", {}, "val_loss cannot be compared between values of label_smoothing"),
-        (SPACE, {"metric": "train_loss"}, "not measured on the validation rows"),
+        (SPACE, {"metric": "train_loss"}, "not measured on the validation set"),
         (SPACE, {"metric": "val_gain"}, "is neither a loss nor an accuracy"),
         (SPACE, {"direction": "up"}, "neither minimize nor maximize"),
         (SPACE, {"sampler": "cma"}, "'cma' is none of tpe, random, grid"),

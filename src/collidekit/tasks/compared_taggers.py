@@ -79,9 +79,7 @@ def tagger_contenders(
                 f"{one.name} is compared only in discriminators with the signal {' + '.join(first.signal)} ({', '.join(names)}); for others write --tagger {others[0]}:..."
             )
         if absent := int(np.isnan(found).sum()):
-            notes.append(
-                f"{one.name} is NaN in {absent:,} of {len(found):,} rows; these get the lowest score"
-            )
+            notes.append(f"{one.name} is NaN in {absent:,} of {len(found):,} rows; these get the lowest score")
         scores = _as_scores(found)
         facts = {"network": "", "hash": "", "folder": "", "expression": one.expression}
         contenders.append(Contender(one.name, (predictions,), "", run.source, facts, dict.fromkeys(names, scores)))

@@ -47,7 +47,8 @@ class DatasetParameters(AnalysisTask):
     scheduler = luigi.Parameter(
         default="",
         significant=False,
-        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or or a site file (.yaml) or profile whose Slurm starts the workers; default: a cluster on this machine",
+        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or or a site file "
+        "(.yaml) or profile whose Slurm starts the workers; default: a cluster on this machine",
     )
     jobs = luigi.IntParameter(
         default=1,
@@ -57,16 +58,15 @@ class DatasetParameters(AnalysisTask):
     devices = luigi.IntParameter(
         default=0,
         significant=False,
-        description="number of processes that construct, train and predict together on each node, each with its own device; 0: the number that torchrun or srun started, else 1",
+        description="number of processes that construct, train and predict together on each node, each with its own "
+        "device; 0: the number that torchrun or srun started, else 1",
     )
     nodes = luigi.IntParameter(
         default=1,
         significant=False,
         description="number of nodes, if torchrun or srun started the processes",
     )
-    skip_bad_files = luigi.BoolParameter(
-        default=False, description="skip unreadable files, and count them"
-    )
+    skip_bad_files = luigi.BoolParameter(default=False, description="skip unreadable files, and count them")
 
     exclude_index = True
     prefer_params_cli = {"coffea_worker", "executor", "scheduler", "chunk_size", "n_threads"}  # noqa: RUF012

@@ -45,7 +45,9 @@ class ExportTask(PredictionTask):
     bundle_name = luigi.Parameter(
         default="", description="name of the model in the bundle; default: name of the analysis"
     )
-    checked_rows = luigi.IntParameter(default=ROWS, description="number of real rows for the comparison of graph and checkpoint")
+    checked_rows = luigi.IntParameter(
+        default=ROWS, description="number of real rows for the comparison of graph and checkpoint"
+    )
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
@@ -159,7 +161,8 @@ def show_exported(made: Exported, console: Console) -> None:
             )
     if made.agreement.beyond and made.schema.precision == "float32":
         console.print(
-            f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: in these rows the network chooses between nearly equal values, so that rounding decides[/yellow]"
+            f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: in "
+            f"these rows the network chooses between nearly equal values, so that rounding decides[/yellow]"
         )
     size = sum(graph.bytes for graph in made.schema.graphs) / 1e6
     console.print(

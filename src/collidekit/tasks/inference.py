@@ -58,7 +58,8 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         default=(), description="test files; default: files.test of the analysis file, else the validation rows"
     )
     seeds = law.CSVParameter(
-        default=(), description="train once with each of these random seeds, such as 1,2,3, and combine the networks to an ensemble"
+        default=(),
+        description="train once with each of these random seeds, such as 1,2,3, and combine the networks to an ensemble",
     )
     checkpoint = law.CSVParameter(
         default=(),
@@ -66,11 +67,10 @@ class TestParameters(TestAttackParameters, TrainingParameters):
     )
     combine = luigi.Parameter(default="mean", description="how an ensemble is combined: mean or median")
     allow_training_rows = luigi.BoolParameter(
-        default=False, description="with --checkpoint: warn about rows of its training set; without this option they are an error"
+        default=False,
+        description="with --checkpoint: warn about rows of its training set; without this option they are an error",
     )
-    calibrated = luigi.BoolParameter(
-        default=False, description="use the temperature that is stored with each model"
-    )
+    calibrated = luigi.BoolParameter(default=False, description="use the temperature that is stored with each model")
     exclude_index = True
 
     def versions_in_path(self) -> list[str]:
@@ -103,9 +103,13 @@ class TestParameters(TestAttackParameters, TrainingParameters):
         if self.combine != "mean" and not seeds and len(self.checkpoint) < 2 and not self.all_folds:
             raise CollidekitError("--combine: has an effect only with an ensemble; give several --seeds or checkpoints")
         if self.combine != "mean" and self.joins_folds:
-            raise CollidekitError("--combine: has an effect only with test files; without them each row is predicted by one fold")
+            raise CollidekitError(
+                "--combine: has an effect only with test files; without them each row is predicted by one fold"
+            )
         if self.combine != "mean" and self.chosen_by_number:
-            raise CollidekitError("--combine: has no effect with --fold-rule remainder, because each row is predicted by one fold; leave it out")
+            raise CollidekitError(
+                "--combine: has no effect with --fold-rule remainder, because each row is predicted by one fold; leave it out"
+            )
         self._check_checkpoint()
         return seeds
 
@@ -250,7 +254,8 @@ class InferenceTask(TestParameters):
         else:
             taggers = {"training": needed["training"].hash}
         return {
-            **taggers, "test": needed["test"].hash if "test" in needed else self._held_out(),
+            **taggers,
+            "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.identity for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
             **({"allow_training_rows": True} if self.allow_training_rows else {}),
@@ -364,9 +369,7 @@ class InferenceTask(TestParameters):
         if config.folds:
             self.say(f"no test files: predicting {config.fold_name}, which was held out")
         else:
-            self.say(
-                "[yellow]no test files: predicting the validation rows, which chose the best epoch[/yellow]"
-            )
+            self.say("[yellow]no test files: predicting the validation rows, which chose the best epoch[/yellow]")
 
     def ran_with(self) -> dict[str, Any]:
         return {"overlap": self.overlap_note}

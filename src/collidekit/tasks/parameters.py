@@ -48,13 +48,16 @@ def refuse_empty(root: law.Task) -> None:
     parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     for name, parameter in root.get_params() if parser else ():
         if vars(parser.known_args).get(name) == "" and parameter.significant:
-            raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; give a value or leave the option out")
+            raise CollidekitError(
+                f"--{name.replace('_', '-')}: the value is empty; give a value or leave the option out"
+            )
 
 
 def refuse_unused_prefixes(root: law.Task) -> None:
     """Raise an error for options such as ``--TrainingTask-epochs`` that have no effect.
 
-    A task passes its own parameters on to the tasks that it needs. An option of one of these tasks has an effect only for parameters that are not passed on, or that are in ``prefer_params_cli``.
+    A task passes its own parameters on to the tasks that it needs. An option of one of these tasks has an effect only
+    for parameters that are not passed on, or that are in ``prefer_params_cli``.
     """
     given = list(_prefixed())
     if not given:

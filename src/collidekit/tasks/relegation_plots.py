@@ -21,7 +21,8 @@ PARTS = {"train": "training", "val": "validation"}
 def plot_decisions(folder: Path, name: str, judge: Judge, chosen: np.ndarray, analysis: Analysis, note: str) -> None:
     """Plot the confusion matrix with relegated rows, and, with two inputs that are also spectators, the decision regions.
 
-    ``chosen`` rows get their most probable signal class. Other rows are relegated, or get their most probable background class.
+    ``chosen`` rows get their most probable signal class. Other rows are relegated, or get their most probable
+    background class.
     """
     predictions = judge.predictions
     p, signal = predictions.probabilities, judge.of_signal

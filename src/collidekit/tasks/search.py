@@ -48,9 +48,7 @@ class SearchTask(TrainingParameters):
         description="number of trials in the study, including existing ones; default: 20, or all points of a grid",
     )
     seeds = law.CSVParameter(default=(), description="train each trial once with each of these random seeds")
-    metric = luigi.Parameter(
-        default="val_loss", description="the column of history.csv to compare, at the best epoch"
-    )
+    metric = luigi.Parameter(default="val_loss", description="the column of history.csv to compare, at the best epoch")
     direction = luigi.Parameter(
         default="", description="minimize or maximize; default: depends on the metric, losses are minimized"
     )
@@ -71,7 +69,9 @@ class SearchTask(TrainingParameters):
         significant=False,
         description="a journal file or postgresql://user@host/database; default: a journal file beside the output",
     )
-    workers = luigi.IntParameter(default=1, significant=False, description="number of processes that train at the same time")
+    workers = luigi.IntParameter(
+        default=1, significant=False, description="number of processes that train at the same time"
+    )
     heartbeat = luigi.FloatParameter(
         default=60.0,
         significant=False,
@@ -91,7 +91,9 @@ class SearchTask(TrainingParameters):
         def kind_of(name: str, where: str) -> type | None:
             check_name(name, where, content)
             if getattr(self, name, None) not in (None, {}, 0):
-                raise CollidekitError(f"{where}: {name}: is also given by --{name.replace('_', '-')}; give only one of them")
+                raise CollidekitError(
+                    f"{where}: {name}: is also given by --{name.replace('_', '-')}; give only one of them"
+                )
             return number_type(name, content, network)
 
         return Space.read(Path(str(self.space)), kind_of)
@@ -160,7 +162,9 @@ class SearchTask(TrainingParameters):
             close = did_you_mean(str(self.pruner), PRUNERS)
             raise CollidekitError(f"--pruner: {self.pruner!r} is unknown; give one of {', '.join(PRUNERS)}{close}")
         if self.pruner != "median" and not self._prunes():
-            raise CollidekitError(f"--pruner {self.pruner}: has no effect without --prune; leave it out or give --prune")
+            raise CollidekitError(
+                f"--pruner {self.pruner}: has no effect without --prune; leave it out or give --prune"
+            )
 
     def _prunes(self) -> bool:
         if self.prune is None:

@@ -1,4 +1,4 @@
-"""The seeds with which a task trains each of its points."""
+"""Random seeds of tasks that train at several points."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from collidekit.tasks.training import TrainingParameters
 
 
 def chosen_seeds(task: TrainingParameters, seeds: Sequence[str]) -> list[int]:
-    """Return the seeds of ``--seeds``, or the one of the training where there are none."""
+    """Return the seeds of ``--seeds``, or the seed of the training without them."""
     if not seeds:
         return [task.training_config().seed]
     if task.seed is not None:

@@ -63,10 +63,14 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
         description="trackers that record the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py; default: csv,tensorboard",
     )
     track_files = luigi.BoolParameter(
-        default=False, significant=False, description="also record the model and the tables in MLflow or Weights & Biases"
+        default=False,
+        significant=False,
+        description="also record the model and the tables in MLflow or Weights & Biases",
     )
     track_online = luigi.BoolParameter(
-        default=False, significant=False, description="upload runs of Weights & Biases to its server during the training"
+        default=False,
+        significant=False,
+        description="upload runs of Weights & Biases to its server during the training",
     )
 
     exclude_index = True
@@ -250,14 +254,18 @@ class TrainingTask(TrainingParameters):
             parameters = sum(p.numel() for p in training.tagger.parameters())
             together = f"{ranks.size} ranks on " if ranks.size > 1 else ""
             self.say(
-                f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows per epoch, validating on {training.data.validation_rows:,}, {together}{training.fabric.device}, {torch.get_num_threads()} threads"
+                f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on "
+                f"{training.data.rows:,} rows per epoch, validating on {training.data.validation_rows:,}, "
+                f"{together}{training.fabric.device}, {torch.get_num_threads()} threads"
             )
 
             for line in training_summary(config, self.analysis):
                 self.say(f"  {literal(line)}")
 
             def finish() -> None:
-                self.say(f"Training took {time.monotonic() - start_time:,.0f} s; best epoch {training.best['epoch']:.0f}")
+                self.say(
+                    f"Training took {time.monotonic() - start_time:,.0f} s; best epoch {training.best['epoch']:.0f}"
+                )
                 if self.analysis.classes and not may_relegate(training.config.objective):
                     self._calibrate(dataset)
 
@@ -311,7 +319,9 @@ class TrainingTask(TrainingParameters):
     def _checkpoint(self, state: StateInStore) -> Path | None:
         """Return the checkpoint to continue from: of ``--resume-epoch``, the last one, or of the training to extend."""
         if self.resume_epoch and not self.resume_training:
-            raise CollidekitError("--resume-training False starts again, and --resume-epoch continues; give only one of them")
+            raise CollidekitError(
+                "--resume-training False starts again, and --resume-epoch continues; give only one of them"
+            )
         state.begin(continues=self.resume_training and not self.resume_epoch)
         if self.resume_epoch:
             path = self.folder / f"model_{self.resume_epoch}.pt"
