@@ -1,4 +1,4 @@
-"""The verbs of open benchmarks, from the words that a user types to what is printed and written."""
+"""Verbs of open benchmarks: printed and written output."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def run(*words: object, code: int = 0) -> str:
 
 @pytest.fixture
 def sandbox(monkeypatch):
-    """The sandbox that ``run`` gets; the tests of the real ones are elsewhere."""
+    """Replace the sandbox of ``run``; real sandboxes have their own tests."""
     fake = FakeSandbox()
     asked: list[dict[str, object]] = []
 

@@ -1,4 +1,4 @@
-"""``collidekit clean``: the table, the question, and what is left after it."""
+"""``collidekit clean``: the table, the question, and the remaining files."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def age(results: Path, hours: float = 3) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path, trained: Trained) -> Iterator[Path]:
-    """All outputs of a run three hours ago, and a dataset that nothing was made from."""
+    """Outputs of a run three hours ago, and an unused dataset."""
     folder = tmp_path / "results"
     shutil.copytree(trained.folder / "results", folder)
     (folder / UNUSED).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""``run --folds`` and ``predict`` with what it leaves."""
+"""``run --folds``, and ``predict`` with its networks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cli.samples import ANALYSIS, jets, write_root
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder of a run with three folds, and what it said."""
+    """Folder of a run with three folds, and its output."""
     folder = tmp_path_factory.mktemp("folded")
     (folder / "jets.yaml").write_text(ANALYSIS)
     write_root(folder / "train.root", jets(300, seed=1))

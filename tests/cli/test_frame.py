@@ -1,4 +1,4 @@
-"""The command itself: help, version, exit codes, and one line for each error."""
+"""General behaviour of the command: help, version, exit codes, and one-line errors."""
 
 import errno
 import os
@@ -159,7 +159,7 @@ def test_the_folder_of_results_may_be_named_before_and_after_the_verb(tmp_path: 
 
 
 def test_a_name_that_is_no_text_is_shown_escaped(trained: Trained, run: Run) -> None:
-    """As Linux allows the name of a file: bytes that are no UTF-8."""
+    """File names on Linux may contain bytes that are not UTF-8."""
     result = run("publish", trained.task, "\udc80")
     assert result.exit_code == 0, result.exception
     assert "\\udc80" in result.output

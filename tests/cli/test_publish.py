@@ -1,4 +1,4 @@
-"""``collidekit publish``, ``models``, and the use of what they make."""
+"""``collidekit publish`` and ``models``, and the use of published models."""
 
 import shutil
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_from_a_training_to_a_model_that_predicts_the_same(tmp_path: Path, train
 
 @pytest.fixture
 def shelf(tmp_path: Path, trained: Trained, run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One model that ships."""
+    """A bundled model."""
     folder = tmp_path / "weights"
     assert run("publish", trained.task, folder / "toys" / "pfn", "--data", "toys").exit_code == 0
     real = shipped._shipped
@@ -86,7 +86,7 @@ def test_a_model_is_replaced_only_with_force(
 
 @pytest.fixture(scope="module")
 def seeds(trained: Trained) -> tuple[Path, ...]:
-    """The folders of two more seeds, from the command."""
+    """Folders of trainings with two more seeds."""
     from tests.cli.conftest import invoke
 
     result = invoke([*trained.words, "--seeds", "1,2", "--threads", 1], trained.folder / "seeds")

@@ -72,7 +72,7 @@ def test_settings_reach_the_training(trained: Trained) -> None:
 
 
 def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path: Path) -> None:
-    """In the log and in the report, for the training file itself and for a copy of it; other files are not."""
+    """The warning is in the log and the report, for the training file and a copy of it, but not for other files."""
     assert "TESTED ON TRAINING ROWS" not in trained.output
     copy = tmp_path / "copy.root"
     copy.write_bytes(Path(trained.training).read_bytes())
@@ -90,7 +90,7 @@ def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path:
 
 
 def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
-    """What cannot be is said before anything is made."""
+    """Invalid settings are errors before anything is written."""
     words = [*trained.words, "--from", trained.task]
     result = invoke([*words, "--set", "freeze=network.fi.*"], tmp_path)
     assert result.exit_code == 2
@@ -151,7 +151,7 @@ def test_an_empty_class(tmp_path: Path, trained: Trained, refused: Callable[...,
 
 
 def test_a_network_that_loses_to_boosted_trees_is_loud(tmp_path: Path, run: Run) -> None:
-    """In the log, in the report, and when the same command runs again; a learning rate of nearly 0 learns nothing."""
+    """The warning is in the log, in the report, and in a second run; with a learning rate near 0 the network does not improve."""
     write_root(tmp_path / "train.root", jets(1600, seed=1))
     write_root(tmp_path / "test.root", jets(1600, seed=2))
     (tmp_path / "jets.yaml").write_text(ANALYSIS)

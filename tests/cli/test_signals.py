@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP, which batch systems and closed terminals send, end every verb with a line that says so."""
+"""SIGTERM and SIGHUP, from batch systems and closed terminals, end every verb with a one-line message."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""Attacks in tasks: trainings and predictions under attack, and what decides where they lie."""
+"""Trainings and predictions under attacks, and the hashes of their folders."""
 
 import json
 from pathlib import Path

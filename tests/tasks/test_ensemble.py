@@ -1,4 +1,4 @@
-"""An ensemble of seeds, and checkpoints that are judged without a training."""
+"""Ensembles of seeds, and the evaluation of checkpoints without a training."""
 
 import json
 import shutil
@@ -109,7 +109,7 @@ def test_wrong_parameters(place: Path, parameters: dict[str, Any], message: str)
 
 
 def test_a_checkpoint_is_judged_without_a_training(place: Path) -> None:
-    """As the run that trained it, with nothing but the checkpoint and the test files."""
+    """A checkpoint with test files gives the same results as the run that trained it."""
     expected = done(InferenceTask(**FILES, seed=1)).predictions()
     training = TrainingTask(config="toy.yaml", filelist=("train.root",), seed=1)
     checkpoint = str(shutil.copy(training.folder / "best_model.pt", place / "given.pt"))

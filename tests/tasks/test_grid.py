@@ -1,4 +1,4 @@
-"""GridTask and ``collidekit grid``: each point is a training, compared on the validation rows."""
+"""GridTask and ``collidekit grid``: each point is a training, compared on the validation set."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What ``--over`` may say."""
+"""Valid and invalid values of ``--over``."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""From a task to jobs: which tasks become jobs, what each needs, and what a command that becomes one job is."""
+"""Batch jobs of tasks with their requirements, and of commands."""
 
 from pathlib import Path
 from typing import Any

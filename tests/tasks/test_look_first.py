@@ -1,4 +1,4 @@
-"""What cannot work is said before the first byte is written, whatever task is asked for."""
+"""Errors are found before anything is written, for every task."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Mine(Network):
 
 
 def refused(task: AnalysisTask, said: str) -> None:
-    """The task ends with this error, and neither it nor what it needs has written anything."""
+    """Check that the task fails with this error, and that nothing was written."""
     with pytest.raises(CollidekitError, match=said):
         run_with_requirements(task)
     assert not list(Path("results").rglob("*"))

@@ -1,4 +1,4 @@
-"""What a user types for the options of law: wrong values, options of single tasks, the log file, removal."""
+"""Options of law: wrong values, options of single tasks, the log file, removal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ WORDS = ("--config", "toy.yaml", "--filelist", "train.root", "--test-filelist", 
 
 @contextmanager
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> Iterator[AnalysisTask]:
-    """The task of a command line of law."""
+    """Return the task of a command line of law."""
     with CmdlineParser.global_instance(list(words)) as parser:
         task: AnalysisTask = parser.get_task_obj()
         for name, value in {"_root_task": task, "_root_task_cls": type(task)}.items():

@@ -1,4 +1,4 @@
-"""Construction and prediction in parts give the bytes of those in one go, and leave no part behind."""
+"""Construction and prediction in parts give the same bytes as in one process, and leave no parts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Made = Callable[[AnalysisTask], AnalysisTask]
 
 @pytest.fixture
 def made(place: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Makes a task and all that it needs in this process, each part by itself."""
+    """Run a task and its requirements in this process, one part after another."""
 
     def side_by_side(parts: list[AnalysisTask]) -> None:
         for part in reversed(parts):
@@ -35,7 +35,7 @@ def made(place: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
 
 
 def anew(place: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Results go to another folder from here on."""
+    """Use another results folder."""
     Register.clear_instance_cache()  # type: ignore[no-untyped-call]
     monkeypatch.setenv("COLLIDEKIT_OUTPUT", str(place / name))
 

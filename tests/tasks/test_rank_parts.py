@@ -1,4 +1,4 @@
-"""Construction and prediction by several ranks: the bytes of one process; a killed rank ends all, and the command goes on."""
+"""Construction and prediction by ranks give the bytes of one process; a killed rank stops all, and a new run continues."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ ROWS = 5000
 
 
 def children() -> list[int]:
-    """The processes of parts that this one has started."""
+    """Return the processes of parts that this process has started."""
     found = subprocess.run(
         ["pgrep", "-P", str(os.getpid()), "-f", "collidekit.tasks.work"], capture_output=True, check=False
     )
@@ -54,7 +54,7 @@ def parts_left(results: Path) -> list[Path]:
 
 @pytest.fixture
 def predicted(place: Path) -> bytes:
-    """The predictions of one process, which are removed again."""
+    """Return the predictions of a single process, and remove them."""
     toys.write_table(place / "large.root", toys.toy_table(ROWS, seed=3))
     task = made(InferenceTask(**GIVEN, test_filelist=("large.root",)))
     content = (task.folder / "predictions.parquet").read_bytes()
@@ -170,7 +170,7 @@ def rank(number: int) -> Place:
 
 
 class Ranks:
-    """Two ranks as a launcher starts them, with parts that are no tasks."""
+    """Two ranks, started like by a launcher, with parts that are not tasks."""
 
     place = rank(0)
 

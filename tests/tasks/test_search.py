@@ -1,4 +1,4 @@
-"""SearchTask: trials are trainings, compared on the validation rows; the best one is an analysis file that runs."""
+"""SearchTask: trials are trainings, compared on the validation set; the best analysis file can be run."""
 
 import csv
 import json
@@ -193,7 +193,7 @@ def test_a_password_is_not_written(place: Path) -> None:
 
 
 def test_test_files_are_no_validation_rows(place: Path) -> None:
-    """The value is that of the validation part of the training file: computed once more from the checkpoint's own split."""
+    """The value agrees with a calculation on the validation set, from the split of the checkpoint."""
     task = search(place, "learning_rate: [0.01, 0.02]", trials=1, epochs=1)
     run_search(task)
     training = TrainingTask(config="toy.yaml", filelist=("train.root",))

@@ -1,4 +1,4 @@
-"""SignificanceTask and ``collidekit significance``: variants beside the tuned threshold, on moons with few events."""
+"""SignificanceTask and ``collidekit significance``: variants and the tuned threshold, on moons with few events."""
 
 import json
 from pathlib import Path

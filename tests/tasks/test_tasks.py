@@ -1,4 +1,4 @@
-"""Tasks as objects: what is in the folder's name, what makes anew, where a training goes on."""
+"""Tasks as objects: hashes of folders, repeated outputs, and continued trainings."""
 
 import json
 from pathlib import Path
@@ -266,7 +266,7 @@ def test_resume_epoch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The folder depends on the weights that it began from, and not on where these lie."""
+    """The folder depends on the first weights, not on their path."""
     base = train()
     start = base.folder / "best_model.pt"
     tuned = {"from_checkpoint": str(base.folder), "epochs": 1}

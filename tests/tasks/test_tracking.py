@@ -1,4 +1,4 @@
-"""``--track`` of law and of the command: it changes what is recorded and not what is made."""
+"""``--track`` of law and of the command changes the records and not the results."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two folds, by the hash and by the remainder of the event number: each event is predicted by the network that did not see it."""
+"""Two folds by hash and by remainder of the event number: each event is predicted by the network not trained on it."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, law_home: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(shared: Path, monkeypatch: pytest.MonkeyPatch, law_home: Path) -> Path:
-    """Work in one place, so that each training is made once."""
+    """Use one folder, so that each training is made only once."""
     Register.clear_instance_cache()
     monkeypatch.chdir(shared)
     monkeypatch.setenv("LAW_HOME", str(law_home / ".law"))
@@ -87,7 +87,7 @@ def test_the_bundle_takes_the_same_network(inside: Path, rule: str) -> None:
 
 
 def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> None:
-    """As a reader in C++ does, which knows no training files; folds by the hash are averaged there."""
+    """Readers in C++ do not know the training files: they average folds by the hash."""
     by = {rule: done(InferenceTask(**FILES, **TEST, fold_rule=rule)) for rule in RULES}
     for rule, task in by.items():
         each = [member.predictions().probabilities for member in task.requires().values()]

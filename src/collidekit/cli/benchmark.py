@@ -84,7 +84,7 @@ def build(
     jets: Annotated[Path | None, typer.Option("--pickled-jets", help="Pickled test jets from the organiser of a "
                                         "benchmark of ROB. Only numbers and arrays are read from them.", show_default=False)] = None,
     labels: Annotated[Path | None, typer.Option("--pickled-labels", help="Pickled labels of the whole test set of "
-                                        "this benchmark; those from the 400,000th on are scored. Default: the labels "
+                                        "this benchmark; labels from the 400,000th on are scored. Default: the labels "
                                         "beside the jets.", show_default=False)] = None,
 ) -> None:  # fmt: skip
     """Make the features and truth of a benchmark from its section build, and write checksums into benchmark.yaml.

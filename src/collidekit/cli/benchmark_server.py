@@ -110,7 +110,7 @@ def worker(
     trust: Trust = False,
     name: Annotated[str, typer.Option("--name", help="Name of the worker. Default: from the machine and the "
                                         "process.", rich_help_panel=RUN)] = "",
-    idle: Annotated[float, typer.Option("--idle", help="Stop the worker after so many seconds without a run. Default: never.", min=1,
+    idle: Annotated[float, typer.Option("--idle", help="Seconds without a run after which the worker stops. Default: never.", min=1,
                                         rich_help_panel=RUN, show_default=False)] = float("inf"),
     child: Annotated[str, typer.Option("--child", hidden=True)] = "",
     on: On = None,

@@ -85,9 +85,7 @@ def run(
     seed: Annotated[int | None, panel(TRAINING, "--seed", help="Random seed.")] = None,
     folds: Annotated[
         int | None,
-        panel(TRAINING, "--folds", help="Split the rows into so many parts and train one network for each part, on "
-                                        "the other parts. Without test files, each row is predicted by the network "
-                                        "that was not trained on it."),
+        panel(TRAINING, "--folds", help="Number of folds: one network is trained for each part of the rows, on the other parts. Without test files, each row is predicted by the network that was not trained on it."),
     ] = None,
     fold: Annotated[int | None, panel(TRAINING, "--fold", help="Train only the network of this fold, from 0 on.")] = None,
     fold_rule: Annotated[
@@ -137,8 +135,7 @@ def run(
     threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     jobs: Annotated[
         int | None,
-        panel(WORK, "--jobs", help="Split each construction and prediction into so many parts: batch jobs with --on, "
-                                   "else processes on this machine.",
+        panel(WORK, "--jobs", help="Number of parts of each construction and prediction: batch jobs with --on, else processes on this machine.",
                min=1, max=100_000),
     ] = None,
     devices: Annotated[

@@ -131,7 +131,7 @@ def check(
         panel(DATA, "--test-files", "-t", help="Test files, which must have no rows in common with the training files. May be repeated.",
                metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Read only so many rows, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(WORK, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -222,7 +222,7 @@ def defaults(
         panel(DATA, "--files", "-f", help="Files to read. Default: those of the analysis file. May be repeated.",
               metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Read only so many rows, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(WORK, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also show features without missing values.")
     ] = False,

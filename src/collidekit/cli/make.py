@@ -28,7 +28,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Random seed. The same seed gives the same rows with any number of workers.")] = 1,
     workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
     mantissa_bits: Annotated[
-        int | None, typer.Option(help="Round the floats of lists to so many bits (1 to 23), for smaller files.",
+        int | None, typer.Option(help="Number of bits to which floats of lists are rounded (1 to 23), for smaller files.",
                                  show_default=False),
     ] = None,
     settings: Annotated[
@@ -84,7 +84,7 @@ def export_events(
                                  show_default=False),
     ] = None,
     max_rows: Annotated[
-        int | None, typer.Option("--max-rows", help="Write only the first so many rows.", show_default=False)
+        int | None, typer.Option("--max-rows", help="Largest number of rows to write, from the start.", show_default=False)
     ] = None,
     split: Annotated[
         bool, typer.Option("--split", help="Add the column split as in a training: 0 training, 1 validation, 2 test. "

@@ -53,7 +53,7 @@ class DatasetParameters(AnalysisTask):
     jobs = luigi.IntParameter(
         default=1,
         significant=False,
-        description="split each construction and prediction into so many parts, which run in parallel as tasks",
+        description="number of parts of each construction and prediction, which run in parallel as tasks",
     )
     devices = luigi.IntParameter(
         default=0,

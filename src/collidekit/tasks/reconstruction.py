@@ -129,9 +129,9 @@ class ReconstructionTask(PredictionTask):
         trainings = inference.trainings()
         tagger = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0])).tagger
         batches = list(islice(Loader(dataset, TIMED_BATCH), TIMED_BATCHES))
-        begun = time.process_time()
+        start = time.process_time()
         predict(tagger, self.analysis, batches)
-        spent = 1000 * (time.process_time() - begun) / sum(map(len, batches))
+        spent = 1000 * (time.process_time() - start) / sum(map(len, batches))
         return sum(parameter.numel() for parameter in tagger.parameters()), spent
 
     def _dataset(self) -> Dataset:

@@ -69,14 +69,14 @@ def estimate_run(task: ReportTask) -> RunEstimate | None:
         return None  # the run itself reports the error
     share = (config.folds - 2) / config.folds if config.folds > 2 else config.train_val_split
     share = share / 2 if config.folds == 2 else share
-    learned = round(rows * share)
-    epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(learned, 1)))
+    training_rows = round(rows * share)
+    epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(training_rows, 1)))
     held_out = rows * (1 / config.folds if config.folds > 2 else 1 - share)
-    seconds = len(missing) * epochs * (learned + held_out / 3) / max(trial.rate, 1e-9)
+    seconds = len(missing) * epochs * (training_rows + held_out / 3) / max(trial.rate, 1e-9)
     disk = len(missing) * (epochs + 2) * STATES * 4.0 * trial.parameters
     disk += 0.0 if exists else disk_of_row(sample, task.analysis) * rows
     return RunEstimate(
-        learned, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
+        training_rows, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
     )
 
 
@@ -108,4 +108,4 @@ def _duration(seconds: float) -> str:
 
 
 def _size(amount: float) -> str:
-    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{max(amount / 2**20, 1):,.0f} MB"
+    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 1):,.0f} MB"

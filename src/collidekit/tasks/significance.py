@@ -93,9 +93,9 @@ class SignificanceTask(TestParameters):
                 self.objectives()
             ):  # the baseline last, because others detect a useless window at once
                 needed[f"{objective} {seed}"] = self.inference(objective, seed)
-            learned = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
+            training_files = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
             for objective in self._by_threshold():
-                needed[f"threshold {objective} {seed}"] = self.inference(objective, seed, test_filelist=tuple(learned))
+                needed[f"threshold {objective} {seed}"] = self.inference(objective, seed, test_filelist=tuple(training_files))
         return needed
 
     def _check_given(self) -> None:
@@ -140,18 +140,18 @@ class SignificanceTask(TestParameters):
         needed, seeds = self.requires(), self._seeds()
         choices = [self._choices(needed, seed) for seed in seeds]
         found = {name: [seed[name].measure() for seed in choices] for name in choices[0]}
-        learned = [name for name in found if name not in UNTRAINED]
-        relegating = [name for name in learned if name in RELEGATING]
+        trained_names = [name for name in found if name not in UNTRAINED]
+        relegating = [name for name in trained_names if name in RELEGATING]
         best = best_of_file(self.test_files[0], self.merit)
         content = {
             "seeds": seeds, "best": best, "variable": self.merit.variable,
             "relegated": {name: [seed[name].relegated_share() for seed in choices] for name in relegating},
-            "sculpting": {name: [seed[name].judge.sculpting(EFFICIENCY) for seed in choices] for name in learned},
+            "sculpting": {name: [seed[name].judge.sculpting(EFFICIENCY) for seed in choices] for name in trained_names},
             "variants": {name: [asdict(entry) for entry in entries] for name, entries in found.items()},
         }  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._compare({name: choices[0][name] for name in learned}, found, best)
-        for name in learned:
+        self._compare({name: choices[0][name] for name in trained_names}, found, best)
+        for name in trained_names:
             self._draw_choice(name, choices[0][name])
         write_sealed(self.folder / "significance.json", content)
         Console(soft_wrap=True).print(significance_table(content, self.title))
@@ -167,8 +167,8 @@ class SignificanceTask(TestParameters):
                 choices[EVERYTHING] = Choice(judge, judge.everything())
                 choices[ARGMAX] = Choice(judge, judge.called())
             if objective in BY_THRESHOLD:
-                learned = Judge(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
-                choice = Choice(judge, judge.score() >= learned.best_threshold())
+                on_training = Judge(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
+                choice = Choice(judge, judge.score() >= on_training.best_threshold())
             else:
                 choice = Choice(judge, judge.called())
             choices[THRESHOLD if objective == "classification" else objective] = choice

@@ -59,7 +59,7 @@ def task_of(words: list[str]) -> AnalysisTask:
 def run_side_by_side(tasks: Sequence[AnalysisTask], ranks: int = 0) -> None:
     """Run tasks in parallel processes, as many as there are processors; the first error stops all of them.
 
-    With ``ranks``, so many run at a time, each with its own GPU if there are GPUs.
+    ``ranks`` is the number of tasks that run at a time, each with its own GPU if there are GPUs.
     """
     left, running = list(tasks), list[PartProcess]()
     with ExitStack() as stack:
