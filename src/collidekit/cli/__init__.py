@@ -37,7 +37,7 @@ def collidekit(
 
 # fmt: off
 # the help lists the verbs in the order of these lines
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, clean, evaluate  # noqa: F401, I001
 from collidekit.cli import benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401
 # fmt: on
 

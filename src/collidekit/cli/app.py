@@ -19,10 +19,10 @@ from collidekit.plain_text import without_controls
 from collidekit.signals import StoppedBySignal, end_on_signals
 from collidekit.verbosity import set_quiet
 
-DO, LOOK, MAKE, KEEP = "From files to a tagger", "Prepare an analysis", "Make samples", "Manage results"
+PIPELINE, PREPARE, SAMPLES, MANAGE = "From files to a tagger", "Prepare an analysis", "Make samples", "Manage results"
 SHARE = "Use and share trained models"
-JUDGE = "Evaluate a trained tagger"
-DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "Running", "Ensemble", "Model card"
+EVALUATE = "Evaluate a trained tagger"
+DATA, TRAINING, RUNNING, ENSEMBLE, CARD = "Data", "Training", "Running", "Ensemble", "Model card"
 BATCH = "On a batch system"
 _words: ContextVar[list[str]] = ContextVar("words of the command")
 
@@ -156,7 +156,7 @@ ForAll = Annotated[
 ]  # fmt: skip
 """Options of verbs that train at many settings."""
 Output = Annotated[
-    Path | None, panel(WORK, "--output", help="Folder of the results. Default: ./results.", callback=results_folder)
+    Path | None, panel(RUNNING, "--output", help="Folder of the results. Default: ./results.", callback=results_folder)
 ]
 """The same option after the verb."""
 
@@ -165,7 +165,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other progr
 Quiet = Annotated[
     bool,
     panel(
-        WORK,
+        RUNNING,
         "--quiet",
         "-q",
         help="Print only warnings, errors and results, no progress.",
@@ -184,7 +184,7 @@ def _store(named: str | None) -> str | None:
 
 Store = Annotated[
     str | None,
-    panel(WORK, "--store", help="Server for complete outputs: a URL root://, s3:// or file://, or a file with a store "
+    panel(RUNNING, "--store", help="Server for complete outputs: a URL root://, s3:// or file://, or a file with a store "
                                 "for each task.", metavar="STORE", callback=_store),
 ]  # fmt: skip
 """Option of verbs that write results; see docs/stores.md."""
@@ -213,7 +213,7 @@ def _trust(trusted: bool) -> bool:
 
 TrustCode = Annotated[
     bool,
-    panel(WORK, "--trust-code", help="Run the Python files that a checkpoint names, even if they are not yours or "
+    panel(RUNNING, "--trust-code", help="Run the Python files that a checkpoint names, even if they are not yours or "
                                      "have changed since.", callback=_trust),
 ]  # fmt: skip
 """Option of verbs that load checkpoints; see docs/security.md."""

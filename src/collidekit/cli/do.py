@@ -8,10 +8,10 @@ import typer
 from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
-    DO,
     ENSEMBLE,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     AllowTrainingRows,
     Analysis,
     DryRun,
@@ -29,10 +29,10 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
 
-@verb(DO)
+@verb(PIPELINE)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
     store: Store = None,
     quiet: Quiet = False,
@@ -49,7 +49,7 @@ def demo(
     run_demo(sample, threads)
 
 
-@verb(DO)
+@verb(PIPELINE)
 def run(
     analysis: Analysis,
     files: Annotated[
@@ -114,37 +114,37 @@ def run(
     ] = None,
     track: Annotated[
         str | None,
-        panel(WORK, "--track", help="Trackers that record the training, separated by commas: csv, tensorboard, "
+        panel(RUNNING, "--track", help="Trackers that record the training, separated by commas: csv, tensorboard, "
                                     "mlflow, wandb, or a file my_tracker.py. Default: csv,tensorboard.", metavar="NAMES"),
     ] = None,
     track_files: Annotated[
-        bool, panel(WORK, "--track-files", help="Also record the model and the tables in MLflow or Weights & Biases.")
+        bool, panel(RUNNING, "--track-files", help="Also record the model and the tables in MLflow or Weights & Biases.")
     ] = False,
     track_online: Annotated[
-        bool, panel(WORK, "--track-online", help="Upload runs of Weights & Biases to its server during the training.")
+        bool, panel(RUNNING, "--track-online", help="Upload runs of Weights & Biases to its server during the training.")
     ] = False,
-    workers: Annotated[int | None, panel(WORK, "--workers", help="Number of processes that read files.")] = None,
+    workers: Annotated[int | None, panel(RUNNING, "--workers", help="Number of processes that read files.")] = None,
     executor: Annotated[
-        str | None, panel(WORK, "--executor", help="Where files are read: futures (processes on this machine) or dask (a cluster).")
+        str | None, panel(RUNNING, "--executor", help="Where files are read: futures (processes on this machine) or dask (a cluster).")
     ] = None,
     scheduler: Annotated[
         str | None,
-        panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Default: a cluster on this "
+        panel(RUNNING, "--scheduler", help="The Dask cluster: an address or a scheduler file. Default: a cluster on this "
                                         "machine.", metavar="ADDRESS"),
     ] = None,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     jobs: Annotated[
         int | None,
-        panel(WORK, "--jobs", help="Number of parts of each construction and prediction: batch jobs with --on, else processes on this machine.",
+        panel(RUNNING, "--jobs", help="Number of parts of each construction and prediction: batch jobs with --on, else processes on this machine.",
                min=1, max=100_000),
     ] = None,
     devices: Annotated[
         int | None,
-        panel(WORK, "--devices", help="Number of processes on each node that construct, train and predict together, "
+        panel(RUNNING, "--devices", help="Number of processes on each node that construct, train and predict together, "
                                       "each with its own GPU if there are GPUs.", min=1),
     ] = None,
     nodes: Annotated[
-        int | None, panel(WORK, "--nodes", help="Number of nodes, if torchrun or srun started the processes.", min=1)
+        int | None, panel(RUNNING, "--nodes", help="Number of nodes, if torchrun or srun started the processes.", min=1)
     ] = None,
     on: On = None,
     site: SiteFile = None,
@@ -206,7 +206,7 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-@verb(DO)
+@verb(PIPELINE)
 def predict(
     checkpoint: Annotated[
         str,
@@ -235,9 +235,9 @@ def predict(
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Use the temperature that is stored with the model.")
     ] = False,
-    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1)] = 1024,
+    batch_size: Annotated[int, panel(RUNNING, "--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1)] = 1024,
     threads: Annotated[
-        int | None, panel(WORK, "--threads", help="Threads of torch, or for a bundle of onnxruntime (default 1).", min=1, max=1024)
+        int | None, panel(RUNNING, "--threads", help="Threads of torch, or for a bundle of onnxruntime (default 1).", min=1, max=1024)
     ] = None,
     allow_training_rows: AllowTrainingRows = False,
     on: On = None,

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 from collidekit.cli.app import (
-    DO,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     Analysis,
     DryRun,
     EachSeed,
@@ -21,7 +21,7 @@ from collidekit.cli.app import (
 )
 
 
-@verb(DO)
+@verb(PIPELINE)
 def grid(
     analysis: Analysis,
     over: Annotated[
@@ -32,8 +32,8 @@ def grid(
     seeds: EachSeed = None,
     files: TrainingFiles = None,
     settings: ForAll = None,
-    yes: Annotated[bool, panel(WORK, "--yes", "-y", help="Allow more than 1000 trainings.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    yes: Annotated[bool, panel(RUNNING, "--yes", "-y", help="Allow more than 1000 trainings.")] = False,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     on: On = None,
     site: SiteFile = None,
     dry_run: DryRun = False,

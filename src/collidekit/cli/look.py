@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, LOOK, WORK, Analysis, AsJson, Quiet, TrustCode, panel, verb
+from collidekit.cli.app import DATA, PREPARE, RUNNING, Analysis, AsJson, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collidekit.analysis.schema import Analysis as AnalysisFile
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def init(
     files: Annotated[
         list[str],
@@ -52,7 +52,7 @@ def init(
     """
     from rich.console import Console
 
-    from collidekit.cli.started import print_check, print_next
+    from collidekit.cli.init_summary import print_check, print_next
     from collidekit.starter.starter import start_analysis
 
     console = Console(highlight=False, soft_wrap=True)
@@ -116,7 +116,7 @@ def _translate(console: "Console", files: list[str], out: Path, tree: str | None
     )
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def check(
     analysis: Analysis,
     files: Annotated[
@@ -131,7 +131,7 @@ def check(
         panel(DATA, "--test-files", "-t", help="Test files, which must have no rows in common with the training files. May be repeated.",
                metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(RUNNING, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -171,7 +171,7 @@ def check(
         raise typer.Exit(2)
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def trace(
     analysis: Analysis,
     file: Annotated[str, typer.Argument(help="The file.", show_default=False)],
@@ -214,7 +214,7 @@ def trace(
     show_answer(answer, Console())
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def defaults(
     analysis: Annotated[str, typer.Argument(help="An analysis file, or the name of a bundled one.", show_default=False)],
     files: Annotated[
@@ -222,7 +222,7 @@ def defaults(
         panel(DATA, "--files", "-f", help="Files to read. Default: those of the analysis file. May be repeated.",
               metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(RUNNING, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also show features without missing values.")
     ] = False,

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import MAKE, Analysis, DryRun, On, SiteFile, done_by_job, verb
+from collidekit.cli.app import SAMPLES, Analysis, DryRun, On, SiteFile, done_by_job, verb
 from collidekit.plain_text import literal
 
 
-@verb(MAKE)
+@verb(SAMPLES)
 def simulate(
     sample: Annotated[
         str, typer.Argument(help="top-tagging, jet-flavour, ttbar-dilepton, ttbar-hadronic, tth-semileptonic or moons.", show_default=False)
@@ -62,7 +62,7 @@ def simulate(
     typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
 
 
-@verb(MAKE)
+@verb(SAMPLES)
 def export_events(
     analysis: Analysis,
     out: Annotated[

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, DO, Analysis, panel, verb
+from collidekit.cli.app import DATA, PIPELINE, Analysis, panel, verb
 from collidekit.plain_text import literal
 
 
-@verb(DO)
+@verb(PIPELINE)
 def reconstruct(
     analysis: Analysis,
     files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// URLs.", show_default=False)],

@@ -7,11 +7,23 @@ from typing import Annotated
 import typer
 
 from collidekit.cli import complete
-from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
+from collidekit.cli.app import (
+    DATA,
+    EVALUATE,
+    MANAGE,
+    RUNNING,
+    AllowTrainingRows,
+    AsJson,
+    Output,
+    Quiet,
+    TrustCode,
+    panel,
+    verb,
+)
 from collidekit.errors import CollidekitError
 
 
-@verb(KEEP)
+@verb(MANAGE)
 def runs(
     analysis: Annotated[
         str | None, typer.Argument(help="List only the trainings of this analysis.", show_default=False, autocompletion=complete.trained_analyses)
@@ -47,7 +59,7 @@ def runs(
         show_trainings(found, results, Console(), discriminator)
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def compare(
     named: Annotated[
         list[str],
@@ -82,9 +94,9 @@ def compare(
                                        "layout.", metavar="ANALYSIS"),
     ] = None,
     replicates: Annotated[
-        int, panel(WORK, "--replicates", help="Number of bootstrap replicates. Default: 200.", min=20, max=100_000, metavar="NUMBER")
+        int, panel(RUNNING, "--replicates", help="Number of bootstrap replicates. Default: 200.", min=20, max=100_000, metavar="NUMBER")
     ] = 200,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024, metavar="NUMBER")] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024, metavar="NUMBER")] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for numbers, pictures and HTML page.", metavar="FOLDER")
     ] = Path("comparison"),

@@ -3,9 +3,9 @@
 from typing import Annotated, Any
 
 from collidekit.cli.app import (
-    DO,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     Analysis,
     DryRun,
     EachSeed,
@@ -21,7 +21,7 @@ from collidekit.cli.app import (
 )
 
 
-@verb(DO)
+@verb(PIPELINE)
 def search(
     analysis: Analysis,
     space: Annotated[
@@ -57,19 +57,19 @@ def search(
     settings: ForAll = None,
     storage: Annotated[
         str,
-        panel(WORK, "--storage", help="A journal file, or postgresql://user@host/database. Default: a journal file beside the output."),
+        panel(RUNNING, "--storage", help="A journal file, or postgresql://user@host/database. Default: a journal file beside the output."),
     ] = "",
     study: Annotated[
-        str, panel(WORK, "--study", help="Name of the study in the storage. Default: from the analysis and all settings.")
+        str, panel(RUNNING, "--study", help="Name of the study in the storage. Default: from the analysis and all settings.")
     ] = "",
-    workers: Annotated[int, panel(WORK, "--workers", help="Number of processes that train at the same time; on a "
+    workers: Annotated[int, panel(RUNNING, "--workers", help="Number of processes that train at the same time; on a "
                                         "batch system, number of jobs.", min=1, max=1024)] = 1,
     heartbeat: Annotated[
-        float, panel(WORK, "--heartbeat", help="Seconds between heartbeats. A trial without two of them is run again.")
+        float, panel(RUNNING, "--heartbeat", help="Seconds between heartbeats. A trial without two of them is run again.")
     ] = 60.0,
-    yes: Annotated[bool, panel(WORK, "--yes", "-y", help="Allow a grid of more than 1000 points.")] = False,
+    yes: Annotated[bool, panel(RUNNING, "--yes", "-y", help="Allow a grid of more than 1000 points.")] = False,
     threads: Annotated[
-        int | None, panel(WORK, "--threads", help="Threads of torch for each worker. Default: number of processors "
+        int | None, panel(RUNNING, "--threads", help="Threads of torch for each worker. Default: number of processors "
                                         "divided by the number of workers.",
                           min=1, max=1024)
     ] = None,

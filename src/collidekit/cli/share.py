@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from collidekit.cli import complete
-from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, AsJson, TrustCode, panel, verb
+from collidekit.cli.app import CARD, DATA, RUNNING, SHARE, AllowTrainingRows, AsJson, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
 
@@ -61,7 +61,7 @@ def publish(
     licence: Annotated[str | None, panel(CARD, "--licence", help="Licence of the training data, such as CC-BY-4.0.")] = None,
     skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing model and its card.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
@@ -176,7 +176,11 @@ def verify(
     threads: Annotated[
         int,
         panel(
-            WORK, "--threads", help="Number of threads in the check with several threads. Default: 4.", min=1, max=1024
+            RUNNING,
+            "--threads",
+            help="Number of threads in the check with several threads. Default: 4.",
+            min=1,
+            max=1024,
         ),
     ] = 4,
 ) -> None:

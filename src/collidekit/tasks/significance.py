@@ -95,7 +95,9 @@ class SignificanceTask(TestParameters):
                 needed[f"{objective} {seed}"] = self.inference(objective, seed)
             training_files = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
             for objective in self._by_threshold():
-                needed[f"threshold {objective} {seed}"] = self.inference(objective, seed, test_filelist=tuple(training_files))
+                needed[f"threshold {objective} {seed}"] = self.inference(
+                    objective, seed, test_filelist=tuple(training_files)
+                )
         return needed
 
     def _check_given(self) -> None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import KEEP, Output, verb
+from collidekit.cli.app import MANAGE, Output, verb
 
 
-@verb(KEEP)
+@verb(MANAGE)
 def clean(
     remove: Annotated[bool, typer.Option("--remove", help="Remove all that can be removed, after a question.")] = False,
     checkpoints: Annotated[

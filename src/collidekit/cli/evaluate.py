@@ -8,8 +8,8 @@ import typer
 from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
-    JUDGE,
-    WORK,
+    EVALUATE,
+    RUNNING,
     AllowTrainingRows,
     DryRun,
     On,
@@ -28,10 +28,10 @@ Checkpoint = Annotated[
                         "bundled model.", show_default=False, autocompletion=complete.checkpoints),
 ]  # fmt: skip
 Threads = Annotated[
-    int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)
+    int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=RUNNING, show_default=False)
 ]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1, rich_help_panel=WORK)
+    int, typer.Option("--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1, rich_help_panel=RUNNING)
 ]
 SkipBadFiles = Annotated[
     bool,
@@ -39,7 +39,7 @@ SkipBadFiles = Annotated[
 ]
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def calibrate(
     checkpoint: Checkpoint,
     files: Annotated[
@@ -81,7 +81,7 @@ def calibrate(
     console.print(f"[bold green]Temperature[/bold green] stored in {literal(done.path)}")
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def explain(
     checkpoint: Checkpoint,
     files: Annotated[
@@ -106,18 +106,18 @@ def explain(
         typer.Option(help="Another analysis with the same inputs, for files of another layout. Default: the analysis "
                           "of the training.", rich_help_panel=DATA, show_default=False),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=WORK)] = 2000,
+    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=RUNNING)] = 2000,
     repeats: Annotated[
-        int, typer.Option(help="Number of permutations of each feature.", min=2, max=1000, rich_help_panel=WORK)
+        int, typer.Option(help="Number of permutations of each feature.", min=2, max=1000, rich_help_panel=RUNNING)
     ] = 3,
     steps: Annotated[
-        int, typer.Option(help="Number of points of the gradient integral.", min=1, max=100_000, rich_help_panel=WORK)
+        int, typer.Option(help="Number of points of the gradient integral.", min=1, max=100_000, rich_help_panel=RUNNING)
     ] = 32,
     baseline: Annotated[
         str, typer.Option(help="Start of the integral: the mean of each feature, or (default) its default if it has "
-                               "one.", rich_help_panel=WORK)
+                               "one.", rich_help_panel=RUNNING)
     ] = "mean",
-    seed: Annotated[int, typer.Option(help="Random seed of the permutations.", min=0, max=2**63 - 1, rich_help_panel=WORK)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the permutations.", min=0, max=2**63 - 1, rich_help_panel=RUNNING)] = 0,
     batch_size: BatchSize = 512,
     threads: Threads = None,
     allow_training_rows: AllowTrainingRows = False,
@@ -163,7 +163,7 @@ def explain(
     console.print(f"[bold green]Pictures[/bold green]: {literal(done.folder)}")
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def significance(
     analysis: Annotated[
         str, typer.Argument(help="An analysis file with a figure of merit, or the name of a bundled one.", show_default=False)
@@ -234,7 +234,7 @@ def significance(
     run_with_requirements(task)
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def robustness(
     runs: Annotated[
         list[str],
@@ -264,7 +264,7 @@ def robustness(
         typer.Option(help="Another analysis with the same inputs, for files of another layout. Default: the analysis "
                           "of the first training.", rich_help_panel=DATA, show_default=False),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
+    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=RUNNING)] = 10_000,
     threads: Threads = None,
     allow_training_rows: AllowTrainingRows = False,
     on: On = None,
