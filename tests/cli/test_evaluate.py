@@ -123,17 +123,17 @@ def test_files_that_were_learned_from_are_refused(
 ) -> None:
     copy = shutil.copy(trained.training, tmp_path / "copy.root")
     for file in (trained.training, copy):
-        assert "the model learned from this file" in refused("calibrate", training, file)
+        assert "this is a training file of the model" in refused("calibrate", training, file)
 
 
 def test_a_checkpoint_away_from_its_dataset_needs_files(
     tmp_path: Path, training: Path, trained: Trained, run: Run, refused: Callable[..., str]
 ) -> None:
     shutil.copy(training / "best_model.pt", tmp_path / "alone.pt")
-    assert "the dataset that it was trained on is not here" in refused("calibrate", "alone.pt")
+    assert "its training dataset is not here" in refused("calibrate", "alone.pt")
     assert run("calibrate", "alone.pt", trained.test).exit_code == 0
     shutil.rmtree(tmp_path / "results" / "DatasetConstructorTask")
-    assert "the dataset that it was trained on is not here" in refused("calibrate", training)
+    assert "its training dataset is not here" in refused("calibrate", training)
 
 
 def test_a_model_that_ships_stays_as_it_is(
@@ -142,7 +142,7 @@ def test_a_model_that_ships_stays_as_it_is(
     from collidekit.tasks import calibrate
 
     monkeypatch.setattr(calibrate, "shipped_models", lambda: {str(training): training})
-    assert "ships with collidekit and stays as it is; copy the folder" in refused("calibrate", training, trained.test)
+    assert "this bundled model cannot be changed; copy the folder" in refused("calibrate", training, trained.test)
 
 
 def test_a_published_model_holds_the_temperature(tmp_path: Path, training: Path, trained: Trained, run: Run) -> None:

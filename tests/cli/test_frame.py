@@ -79,7 +79,7 @@ def test_a_missing_branch_in_a_real_process(tmp_path: Path, trained: Trained) ->
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-@pytest.mark.parametrize(("words", "next_time"), [(["run", "x"], "to continue"), (["init", "x"], "to start again")])
+@pytest.mark.parametrize(("words", "next_time"), [(["run", "x"], "to continue"), (["init", "x"], "to restart it")])
 def test_an_interrupt_says_what_it_means(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], next_time: str
 ) -> None:

@@ -128,7 +128,7 @@ def test_without_truth_the_classes_are_left_to_fill_in(tmp_path: Path, run: Run)
     columns["n_tracks"] = np.arange(100, dtype=np.int32) % 3
     result = run("init", write_root(tmp_path / "data.root", columns))
     assert result.exit_code == 0, result.output
-    assert "fill them in" in result.output
+    assert "fill in the classes" in result.output
     text = (tmp_path / "analysis.yaml").read_text()
     assert "FILL IN" in text
     assert "n_tracks" in text.split("classes:")[0]

@@ -94,7 +94,7 @@ def test_the_table_of_a_grid_holds_what_was_trained_where_jobs_were_given_up(
     def first_only(*_: Any) -> bool:
         run_with_requirements(task.trainings[0, 0])
         lost = f"TrainingTask_{task.trainings[1, 0].hash}"
-        raise JobsFailedError("1 outputs are not there", {lost: "3 nodes failed"})
+        raise JobsFailedError("1 outputs are missing", {lost: "3 nodes failed"})
 
     monkeypatch.setattr(grid_module, "run_as_jobs", first_only)
     with pytest.raises(CollidekitError, match="1 of 2 trainings failed"):

@@ -88,7 +88,7 @@ def test_files_that_cannot_be_read(place: Path) -> None:
 def test_an_analysis_without_discriminators(place: Path, task: type[AnalysisTask]) -> None:
     text = (place / "toy.yaml").read_text()
     (place / "toy.yaml").write_text("".join(l for l in text.splitlines(True) if not l.startswith("discriminators")))
-    refused(task(**FILES), "toy.yaml: names no discriminators")
+    refused(task(**FILES), "toy.yaml: has no discriminators")
 
 
 @pytest.mark.parametrize(

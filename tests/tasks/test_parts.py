@@ -143,7 +143,9 @@ def test_an_error_in_a_part_is_that_of_the_command(place: Path) -> None:
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", ""])
 def test_a_part_that_cannot_be(place: Path, part: str) -> None:
     for task in (ConstructionPartTask, PredictionPartTask):
-        with pytest.raises(CollidekitError, match=r"--part '.*': write which part of how many, such as 1/4"):
+        with pytest.raises(
+            CollidekitError, match=r"--part '.*': write the number of the part and of all parts, such as 1/4"
+        ):
             _ = task(config="toy.yaml", part=part).share
 
 

@@ -163,11 +163,11 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         (SPACE, {"prune": False, "prune_warmup": 3}, "does nothing without --prune"),
         (SPACE, {"pruner": "hyperbend"}, r"--pruner: 'hyperbend' is none of median, halving, hyperband"),
         (SPACE, {"pruner": "halving", "prune": False}, "--pruner halving: does nothing without --prune"),
-        ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs the number of epochs"),
-        (SPACE, {"heartbeat": 0.0}, "no number of seconds above 0"),
+        ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs a fixed number of epochs"),
+        (SPACE, {"heartbeat": 0.0}, "not a positive number of seconds"),
         (SPACE, {"workers": 0}, "--workers: 0 is not a number from 1"),
         (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite serves one worker"),
-        (SPACE, {"seeds": ("1", "1")}, "one stands twice"),
+        (SPACE, {"seeds": ("1", "1")}, "a seed is repeated"),
     ],
 )  # fmt: skip
 def test_errors_come_before_anything_is_trained(place: Path, text: str, given: dict[str, Any], said: str) -> None:

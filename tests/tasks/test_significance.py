@@ -59,7 +59,7 @@ def test_predictions_hold_what_was_relegated(samples: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("analysis", "settings", "said"),
     [
-        ("top_tagging", {}, "names no figure of merit"),
+        ("top_tagging", {}, "has no figure of merit"),
         ("moons", {"variants": ("relegatr",)}, "there is no objective 'relegatr' .did you mean 'relegator'"),
         ("moons", {"seeds": ("a",)}, "write numbers, such as 1,2,3"),
     ],

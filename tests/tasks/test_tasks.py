@@ -134,7 +134,7 @@ def test_a_changed_network_of_the_users_is_another_training(place: Path) -> None
     [
         ({"optimizer": "Adamm"}, r"--optimizer: Input should be 'AdamW', .*, got 'Adamm'"),
         ({"betas": "0.9"}, r"--betas: "),
-        ({"betas": "a,b"}, r"--betas: 'a,b' is not two numbers with a comma between them"),
+        ({"betas": "a,b"}, r"--betas: 'a,b' is not two numbers separated by a comma"),
         ({"epochs": 0}, r"--epochs: Input should be greater than or equal to 1, got 0"),
         ({"train_val_split": 1.5}, r"--train-val-split: .* got 1.5"),
     ],

@@ -102,7 +102,7 @@ def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> No
     alone = predict_to_file(models_of("remainder")[0], ["test.parquet"], Path("alone.parquet"))
     assert any("100 of 200 rows have event numbers for which another network" in note for note in alone.notes)
     report = (done(ReportTask(**FILES, **TEST, fold_rule="remainder")).folder / "report.html").read_text()
-    assert "predicted by the one of 2 networks that its event number names" in report
+    assert "predicted by one of 2 networks, chosen by its event number" in report
     assert "the remainder of its event number, event % 2" in report
     same = InferenceTask(**FILES, fold_rule="remainder", test_filelist=("train.root",))
     assert done(same).overlap_note == "", "no network predicts an event that it learned from"

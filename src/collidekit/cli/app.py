@@ -62,7 +62,7 @@ class Verbs(TyperGroup):
             ) from None
         except KeyboardInterrupt as stop:
             continues = ctx.invoked_subcommand in ("run", "demo", "search")
-            next_time = "continue" if continues else "start again"
+            next_time = "continue" if continues else "restart it"
             how = f"stopped by {stop}" if isinstance(stop, StoppedBySignal) else "interrupted"
             raise _stopped(
                 f"{how}; no incomplete file was written; run the same command again to {next_time}"
