@@ -1,4 +1,4 @@
-"""A trained tagger for all tests of the command, and a way to run it."""
+"""Fixtures for the tests of the command: a trained tagger, and functions that run the command."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Trained:
-    """A folder with an analysis, its files and everything up to the report."""
+    """Folder with an analysis, its files, and all results up to the report."""
 
     folder: Path
     output: str
@@ -37,12 +37,12 @@ class Trained:
 
     @property
     def task(self) -> Path:
-        """The folder of the training."""
+        """Folder of the training."""
         return next((self.folder / "results" / "TrainingTask").rglob("best_model.pt")).parent
 
     @property
     def words(self) -> list[str]:
-        """What was run."""
+        """Words of the command that was run."""
         return ["run", self.analysis, "--files", self.training, "--test-files", self.test]
 
 
@@ -72,14 +72,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the command in a folder of its own."""
+    """Return a function that runs the command in a temporary folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *words: invoke(words, tmp_path / "results")
 
 
 @pytest.fixture
 def refused(run: Run) -> Callable[..., str]:
-    """Runs a command that must end with one line on stderr and exit code 2; returns the line."""
+    """Return a function that runs a failing command, checks for one line on stderr and exit code 2, and returns the line."""
 
     def check(*words: object) -> str:
         result = run(*words)
@@ -94,7 +94,7 @@ def refused(run: Run) -> Callable[..., str]:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """Real data, where it is."""
+    """Folder of real data, if it exists."""
     folder = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; COLLIDEKIT_SHARED_DATA says where it is")

@@ -33,7 +33,7 @@ training: {model_name: pfn, model_options: {phi: [8], f: [8]}, epochs: 1, batch_
 
 
 def jets(number: int, seed: int = 0, **changed: Any) -> dict[str, Any]:
-    """Columns of ``number`` jets: the signal is heavier and has more, displaced constituents."""
+    """Return columns of ``number`` jets; signal jets are heavier and have more and displaced constituents."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, number).astype(np.int32)
     counts = random.poisson(4 + 2 * label) + 1
@@ -72,7 +72,7 @@ def write_parquet(path: Path, columns: dict[str, Any]) -> Path:
 
 
 def write_structured_hdf5(path: Path, number: int) -> Path:
-    """As ATLAS files are: a jets and a tracks array of fixed length with a valid flag."""
+    """Write an HDF5 file in the layout of ATLAS: arrays of jets and tracks of fixed length with a valid flag."""
     random = np.random.default_rng(3)
     jets = np.zeros(number, [("pt", "f4"), ("eta", "f4"), ("HadronConeExclTruthLabelID", "i4"), ("eventNumber", "i8")])
     jets["pt"], jets["eta"] = random.uniform(20, 200, number), random.uniform(-2.5, 2.5, number)

@@ -1,4 +1,4 @@
-"""The verbs of open benchmarks, from the words that a user types to what is printed and written."""
+"""Verbs of open benchmarks: printed and written output."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def run(*words: object, code: int = 0) -> str:
 
 @pytest.fixture
 def sandbox(monkeypatch):
-    """The sandbox that ``run`` gets; the tests of the real ones are elsewhere."""
+    """Replace the sandbox of ``run``; real sandboxes have their own tests."""
     fake = FakeSandbox()
     asked: list[dict[str, object]] = []
 
@@ -46,7 +46,7 @@ def test_from_nothing_to_scores(tmp_path, monkeypatch):
     built = run("build", folder)
     assert "light 1,000, c 1,000, b 1,000" in built
     assert "with checksums of 3 files" in built
-    assert "nothing is wrong" in run("check", folder)
+    assert "no problems" in run("check", folder)
     assert "write your tagger into" in run("init", tagger, "--benchmark", folder)
     monkeypatch.setattr(
         "collidekit.benchmark.sandbox.choose.choose_sandbox", lambda *given, **settings: PlainSandbox(tmp_path / "root")
@@ -66,7 +66,7 @@ def test_a_run_that_fails_says_who_has_to_act_and_where_the_logs_are(tmp_path, s
     write_submission(tmp_path / "s")
     sandbox.outcome |= {"ok": False, "reason": "ended with exit code 3"}
     said = run("run", tmp_path / "b", tmp_path / "s", "-o", tmp_path / "out", code=2)
-    assert "error: tagger on nominal: ended with exit code 3 (the participant has to act)" in " ".join(said.split())
+    assert "error: tagger on nominal: ended with exit code 3 (the participant must fix this)" in " ".join(said.split())
     assert json.loads((tmp_path / "out" / "result.json").read_text())["fault"] == "participant"
 
 
@@ -160,7 +160,7 @@ def test_submit_follow_rank_and_withdraw(tmp_path):
     board = run("leaderboard", tmp_path / "b", *store)
     assert "Published (arXiv 0000.00000)" in board
     assert board.index("Published") < board.index("mine")
-    assert "is over already" in run("cancel", 1, *store)
+    assert "has ended already" in run("cancel", 1, *store)
     assert "is withdrawn" in run("cancel", 1, "--withdraw", *store)
     assert "mine" not in run("leaderboard", "toy", *store)
     run("submit", "toy", tmp_path / "s", "--name", "again", *store)
@@ -186,13 +186,15 @@ def test_a_benchmark_with_a_fault_is_not_registered(tmp_path):
 
 def test_a_benchmark_of_rob_is_converted(tmp_path):
     demo = write_demo(tmp_path / "demo", rows=50)
-    assert "name a new folder with --into" in run("build", demo, code=2)
+    assert "name a new folder for the converted benchmark with --into" in run("build", demo, code=2)
     words = ["--pickled-jets", demo / "data/test_jets.pkl", "--pickled-labels", demo / "data/evaluate/labels.pkl"]
     said = run("build", demo, "--into", tmp_path / "new", *words)
     assert "'dtype' stands twice" in said
     assert "converted, with 50 jets" in said
-    assert "nothing is wrong" in run("check", tmp_path / "new")
-    assert "--into: is for a benchmark of ROB" in run("build", tmp_path / "new", "--into", tmp_path / "x", code=2)
+    assert "no problems" in run("check", tmp_path / "new")
+    assert "--into: works only with a benchmark of ROB" in run(
+        "build", tmp_path / "new", "--into", tmp_path / "x", code=2
+    )
     assert "converted without data" in run("build", demo, "--into", tmp_path / "other")
 
 

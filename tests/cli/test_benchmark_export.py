@@ -1,4 +1,4 @@
-"""The verbs that write benchmarks and leaderboards for others."""
+"""Verbs that export benchmarks and leaderboards."""
 
 import json
 import zipfile
@@ -64,7 +64,8 @@ def test_a_leaderboard_as_files(folder: Path, tmp_path: Path, monkeypatch: pytes
 
     board = rank(entries, load_benchmark(folder))
     monkeypatch.setattr(
-        "collidekit.benchmark.connection.connect", lambda *given: SimpleNamespace(leaderboard=lambda *words: board)
+        "collidekit.benchmark.connection.connect",
+        lambda *given, **options: SimpleNamespace(leaderboard=lambda *words: board),
     )
     files = [tmp_path / f"board.{suffix}" for suffix in ("csv", "md", "json", "png")]
     shown = run("leaderboard", "toy", *[word for file in files for word in ("-o", file)])

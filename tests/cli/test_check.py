@@ -263,3 +263,9 @@ def test_every_row_of_every_file_is_looked_at(tmp_path: Path) -> None:
     assert [part.seen for part in found.parts] == [900]
     twice = checked([files[0], write_root(tmp_path / "again.root", {n: v[:300] for n, v in columns.items()})])
     assert "300 rows repeat the inputs of an earlier row exactly" in texts(twice)
+
+
+def test_sizes_are_decimal() -> None:
+    from collidekit.dataset.check_tables import _size
+
+    assert [_size(2e9), _size(5e7), _size(1.5e6)] == ["2.0 GB", "50 MB", "1.5 MB"]

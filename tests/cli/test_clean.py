@@ -1,4 +1,4 @@
-"""``collidekit clean``: the table, the question, and what is left after it."""
+"""``collidekit clean``: the table, the question, and the remaining files."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def age(results: Path, hours: float = 3) -> None:
 
 @pytest.fixture
 def results(tmp_path: Path, trained: Trained) -> Iterator[Path]:
-    """All outputs of a run three hours ago, and a dataset that nothing was made from."""
+    """Outputs of a run three hours ago, and an unused dataset."""
     folder = tmp_path / "results"
     shutil.copytree(trained.folder / "results", folder)
     (folder / UNUSED).mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_removes_what_is_unused_and_a_run_finds_the_rest(run: Run, results: Path
     assert f"8.4 MB  {UNUSED}" in result.output
     assert result.output.splitlines()[-1] == "Freed 8.4 MB"
     assert before - snapshot(results) == {path for path in before if path.is_relative_to(results / UNUSED)}
-    assert "was there already" in invoke(trained.words, results).output
+    assert "existing result" in invoke(trained.words, results).output
     assert "there is nothing to remove" in run("clean", "--remove").output
 
 

@@ -1,4 +1,4 @@
-"""``collidekit compare``: runs by folder, hash, checkpoint and file; scores of the files; what is refused."""
+"""``collidekit compare``: runs by folder, hash, checkpoint and file; scores in the files; errors."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def results(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hashes(results: Path) -> dict[str, str]:
-    """The hash of each training by epochs and seed."""
+    """Return the hash of each training by epochs and seed."""
     return {f"{run.config['epochs']}/{run.config['seed']}": run.output.hash for run in find_trainings(results)}
 
 
@@ -108,7 +108,7 @@ def test_attacked_predictions_are_marked(results: Path, hashes: dict[str, str], 
 
 
 def test_scores_of_the_files(results: Path, hashes: dict[str, str], tmp_path: Path, trained: Trained) -> None:
-    """Values come from the rows of the predictions: their AUC is that of the file itself."""
+    """Scores belong to the predicted rows: their AUC equals the AUC computed from the file."""
     found = compared(results, tmp_path, hashes["1/123456"], "--tagger", "mass=jet_mass", "--tagger", "SvsB:-jet_mass")
     run = RunFinder(results).find(hashes["1/123456"])[0]
     columns = jets(200, seed=2)
@@ -123,7 +123,7 @@ def test_scores_of_the_files(results: Path, hashes: dict[str, str], tmp_path: Pa
 
 
 def test_discriminant_of_a_tagger_with_probabilities(trained: Trained, tmp_path: Path) -> None:
-    """GN2v01 stands for GN2v01_pb, _pc and _pu; missing values are said and come last."""
+    """GN2v01 means GN2v01_pb, _pc and _pu; missing values are reported and get the lowest score."""
     columns = jets(200, seed=2)
     random = np.random.default_rng(5)
     columns |= {f"GN2v01_p{letter}": random.uniform(0.1, 1, 200).astype(np.float32) for letter in "bcu"}
@@ -172,15 +172,15 @@ def test_a_file_of_predictions_is_a_run(
         (("nothing",), "there is no such run"),
         (("ffffffffff",), "no complete training or report"),
         (("FIRST",), "there is only one curve"),
-        (("FIRST", "FIRST"), "name each run once"),
+        (("FIRST", "FIRST"), "name each run only once"),
         (("FIRST", "SECOND", "--name", "a"), "--name: 1 given for 2 runs"),
-        (("FIRST", "SECOND", "--name", "a", "--name", "a"), "two curves would have the name 'a'"),
+        (("FIRST", "SECOND", "--name", "a", "--name", "a"), "two curves have the name 'a'"),
         (("FIRST", "--tagger", "no_branch"), "there is no branch or variable 'no_branch'"),
         (("FIRST", "--tagger", "SvsC:jet_mass"), "did you mean 'SvsB'"),
         (("FIRST", "--tagger", "mass=jet_mass +"), "--tagger"),
-        (("FIRST", "SECOND", "--threads", "1"), "--threads: acts only with --files"),
-        (("FIRST", "SECOND", "--f-c", "2", "--tagger", "jet_mass"), "--f-c 2: is no fraction"),
-        (("top-tagging/pfn", "FIRST"), "has no predictions yet"),
+        (("FIRST", "SECOND", "--threads", "1"), "--threads: has an effect only with --files"),
+        (("FIRST", "SECOND", "--f-c", "2", "--tagger", "jet_mass"), "--f-c 2: is not between 0 and 1"),
+        (("top-tagging/pfn", "FIRST"), "has no predictions"),
     ],
 )
 def test_refused(results: Path, hashes: dict[str, str], tmp_path: Path, words: tuple[str, ...], said: str) -> None:

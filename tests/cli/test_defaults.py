@@ -1,4 +1,4 @@
-"""``collidekit defaults``: a table, and lines that can be pasted."""
+"""``collidekit defaults``: the table, and the lines to paste."""
 
 from pathlib import Path
 

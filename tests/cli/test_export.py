@@ -1,4 +1,4 @@
-"""``collidekit export``: a folder whose graph gives, from plain arrays, what ``collidekit predict`` gives from files."""
+"""``collidekit export``: the graph on plain arrays gives the same numbers as ``collidekit predict`` on files."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def bundle(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def by_hand(file: str, rows: int) -> dict[str, np.ndarray]:
-    """The tensors of jets, from their branches by numpy alone: what a programmer reads from the card."""
+    """Return the tensors of jets, made from branches only with numpy, as the card describes them."""
     with uproot.open(file) as opened:
         jets = opened["tree"].arrays(library="np")
     chosen = (jets["jet_pt"] > 20) & (np.abs(jets["jet_eta"]) < 2.5)

@@ -1,4 +1,4 @@
-"""``collidekit export-events``, and ``init`` with what it wrote."""
+"""``collidekit export-events``, and ``init`` with its output."""
 
 from pathlib import Path
 

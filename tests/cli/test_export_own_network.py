@@ -1,4 +1,4 @@
-"""A network of a user's: without a padded form it cannot be exported, with one it can."""
+"""Export of a user's network, which needs a padded form."""
 
 from collections.abc import Callable
 from pathlib import Path

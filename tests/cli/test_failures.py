@@ -1,4 +1,4 @@
-"""A verb that ends with an error leaves the model and the folders as they were."""
+"""After an error of a verb, the model and the folders are unchanged."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""``run --folds`` and ``predict`` with what it leaves."""
+"""``run --folds``, and ``predict`` with its networks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cli.samples import ANALYSIS, jets, write_root
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder of a run with three folds, and what it said."""
+    """Folder of a run with three folds, and its output."""
     folder = tmp_path_factory.mktemp("folded")
     (folder / "jets.yaml").write_text(ANALYSIS)
     write_root(folder / "train.root", jets(300, seed=1))
@@ -27,7 +27,7 @@ def test_run_trains_every_fold_and_predicts_every_row(folded: tuple[Path, str]) 
     for number in range(3):
         assert f"fold {number} of 3 ({number + 1} of 3)" in said
         assert f"predicting fold {number} of 3, which was held out" in said
-    assert "Predicted 300 rows, each with the one of 3 networks that did not see it" in said
+    assert "Predicted 300 rows, each with the one of 3 networks that was not trained on it" in said
     assert "3 folds" in said
     assert "TRAINING ROWS" not in said
     assert len(list((folder / "results" / "TrainingTask").rglob("best_model.pt"))) == 3
@@ -90,7 +90,7 @@ def test_predict_says_nothing_on_other_rows(trained: Trained, tmp_path: Path, ru
         (("--folds", 2, "--fold-rule", "even"), "--fold-rule: Input should be 'hash' or 'remainder', got 'even'"),
         (("--fold", 1), "--fold: is one of several folds: say of how many with --folds"),
         (("--folds", 4, "--fold", 4), "--fold: must be from 0 to 3 with --folds 4"),
-        (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot stand beside 4 folds"),
+        (("--folds", 4, "--seeds", "1,2"), "--seeds: cannot be used with 4 folds"),
     ],
 )
 def test_wrong_folds(trained: Trained, refused: Callable[..., str], words: tuple[object, ...], said: str) -> None:

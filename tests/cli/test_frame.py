@@ -1,4 +1,4 @@
-"""The command itself: help, version, exit codes, and one line for each error."""
+"""General behaviour of the command: help, version, exit codes, and one-line errors."""
 
 import errno
 import os
@@ -79,9 +79,7 @@ def test_a_missing_branch_in_a_real_process(tmp_path: Path, trained: Trained) ->
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-@pytest.mark.parametrize(
-    ("words", "next_time"), [(["run", "x"], "goes on where it was"), (["init", "x"], "begins again")]
-)
+@pytest.mark.parametrize(("words", "next_time"), [(["run", "x"], "to continue"), (["init", "x"], "to restart it")])
 def test_an_interrupt_says_what_it_means(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: list[str], next_time: str
 ) -> None:
@@ -92,7 +90,7 @@ def test_an_interrupt_says_what_it_means(
     monkeypatch.setattr("collidekit.starter.starter.start_analysis", interrupted)
     result = run(*words)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: interrupted; nothing is half-written")
+    assert result.stderr.startswith("error: interrupted; no incomplete file was written")
     assert next_time in result.stderr
     assert result.stderr.count("\n") == 1
 
@@ -150,7 +148,7 @@ def test_ctrl_c_in_a_training(tmp_path: Path, trained: Trained) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "Traceback" not in said
-    assert said.splitlines()[-1].endswith("the same command goes on where it was")
+    assert said.splitlines()[-1].endswith("run the same command again to continue")
     assert not list(tmp_path.rglob("*.part*"))
 
 
@@ -161,7 +159,7 @@ def test_the_folder_of_results_may_be_named_before_and_after_the_verb(tmp_path: 
 
 
 def test_a_name_that_is_no_text_is_shown_escaped(trained: Trained, run: Run) -> None:
-    """As Linux allows the name of a file: bytes that are no UTF-8."""
+    """File names on Linux may contain bytes that are not UTF-8."""
     result = run("publish", trained.task, "\udc80")
     assert result.exit_code == 0, result.exception
     assert "\\udc80" in result.output

@@ -1,4 +1,4 @@
-"""``collidekit init``: what it writes loads, constructs and makes sense."""
+"""``collidekit init``: the analysis file can be loaded, makes a dataset, and is sensible."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from collidekit.readers import open_file
 
 @pytest.fixture
 def started(tmp_path: Path, run: Run) -> Callable[[Path], tuple[Analysis, Manifest, str]]:
-    """The analysis of a file, the dataset it gives, and its text."""
+    """Return the analysis of a file, its dataset, and its text."""
 
     def begin(path: Path, *words: str) -> tuple[Analysis, Manifest, str]:
         result = run("init", path, "-o", "my.yaml", *words)
@@ -128,7 +128,7 @@ def test_without_truth_the_classes_are_left_to_fill_in(tmp_path: Path, run: Run)
     columns["n_tracks"] = np.arange(100, dtype=np.int32) % 3
     result = run("init", write_root(tmp_path / "data.root", columns))
     assert result.exit_code == 0, result.output
-    assert "fill them in" in result.output
+    assert "fill in the classes" in result.output
     text = (tmp_path / "analysis.yaml").read_text()
     assert "FILL IN" in text
     assert "n_tracks" in text.split("classes:")[0]
@@ -221,14 +221,14 @@ def test_real_files(shared_data: Path, started: Callable[..., Any], file: str, r
 def test_a_file_of_another_version_has_all_that_is_needed(
     shared_data: Path, started: Callable[..., Any], made_of: str, read: str
 ) -> None:
-    """The analysis that init writes for one version of NanoAOD reads the other one."""
+    """The analysis file for one version of NanoAOD can read the other version."""
     analysis, _, _ = started(shared_data / "nanoaod" / f"nano_tt_{made_of}.root")
     with open_file(str(shared_data / "nanoaod" / f"nano_tt_{read}.root")) as reader:
         assert not Plan(analysis).missing(reader.columns)
 
 
 def test_a_label_of_minus_one_and_one(tmp_path: Path) -> None:
-    """Two classes, and a charge of -1 and 1 is an integer with a sign, not a flag."""
+    """There are two classes; a charge of -1 and 1 is an integer, not a flag."""
     import uproot
 
     from collidekit.analysis.load import read_analysis
@@ -248,7 +248,7 @@ def test_a_label_of_minus_one_and_one(tmp_path: Path) -> None:
 
 
 def awkward_jets(number: int) -> dict[str, Any]:
-    """Jets with what files in the field have: heavy tails, sentinels, NaN, truth, other taggers' answers, odd names."""
+    """Return jets with heavy tails, sentinels, NaN, truth, scores of other taggers, and odd names."""
     random, columns = np.random.default_rng(7), jets(number)
     label, counts = columns["label"], ak.num(columns["part_px"])
     total = int(ak.sum(counts))
@@ -286,7 +286,7 @@ def test_what_init_recognises(tmp_path: Path, started: Callable[..., Any]) -> No
 
 
 def test_every_expression_in_a_comment_runs(tmp_path: Path, started: Callable[..., Any]) -> None:
-    """Each commented key and feature, without its #, gives an analysis that builds rows."""
+    """Each commented key and feature is valid if its # is removed."""
     path = write_root(tmp_path / "jets.root", awkward_jets(800))
     text = started(path)[2]
     lines = text.splitlines()
@@ -303,7 +303,7 @@ def test_every_expression_in_a_comment_runs(tmp_path: Path, started: Callable[..
 
 
 def test_padded_lists(tmp_path: Path, started: Callable[..., Any]) -> None:
-    """Members that are all -999, or that a MASK leaves out, are no constituents."""
+    """Members that are all -999, or excluded by a MASK, are not constituents."""
     random = np.random.default_rng(3)
     mask = np.arange(8) < random.integers(2, 9, 600)[:, None]
     columns = {
@@ -364,7 +364,7 @@ def test_lines_that_are_lists(tmp_path: Path, started: Callable[..., Any]) -> No
 
 
 def started_without_classes(tmp_path: Path, started: Callable[..., Any], name: str) -> Any:
-    """As ``started``, where a column of the file must be named as the truth first."""
+    """Return the same as ``started``, after a column of the file was named as the truth."""
     with pytest.raises(CollidekitError, match="no row is left"):
         started(tmp_path / name)
     text = (tmp_path / "my.yaml").read_text()

@@ -1,4 +1,4 @@
-"""Names with letters beyond ASCII work in every locale."""
+"""Names with non-ASCII letters work in every locale."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""``collidekit publish``, ``models``, and the use of what they make."""
+"""``collidekit publish`` and ``models``, and the use of published models."""
 
 import shutil
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_from_a_training_to_a_model_that_predicts_the_same(tmp_path: Path, train
 
 @pytest.fixture
 def shelf(tmp_path: Path, trained: Trained, run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One model that ships."""
+    """A bundled model."""
     folder = tmp_path / "weights"
     assert run("publish", trained.task, folder / "toys" / "pfn", "--data", "toys").exit_code == 0
     real = shipped._folders
@@ -89,7 +89,7 @@ def test_a_model_is_replaced_only_with_force(
 
 @pytest.fixture(scope="module")
 def seeds(trained: Trained) -> tuple[Path, ...]:
-    """The folders of two more seeds, from the command."""
+    """Folders of trainings with two more seeds."""
     from tests.cli.conftest import invoke
 
     result = invoke([*trained.words, "--seeds", "1,2", "--threads", 1], trained.folder / "seeds")
@@ -111,7 +111,7 @@ def test_again_shows_the_same_table(trained: Trained, seeds: tuple[Path, ...]) -
 
     said = (trained.folder / "said.txt").read_text()
     again = invoke([*trained.words, "--seeds", "1,2"], trained.folder / "seeds")
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     for words in ("seed 1 ", "seed 2 ", "mean ± spread", "ensemble  "):
         (line,) = [line for line in said.splitlines() if words in line and "│" in line]
         assert line in again.output
@@ -140,8 +140,8 @@ def test_prediction_with_several_taggers(tmp_path: Path, trained: Trained, seeds
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--members",), "one checkpoint is no ensemble: name the others with --with"),
-        (("--combine", "median"), "one checkpoint is no ensemble"),
+        (("--members",), "need an ensemble: name more checkpoints with --with"),
+        (("--combine", "median"), "need an ensemble"),
         (("--with", "TASK"), "is the same model as"),
         (("--with", "nothing"), "there is no model 'nothing'"),
         (("--with", "TASK", "--combine", "max"), "there is no combination 'max'"),
@@ -155,4 +155,4 @@ def test_wrong_ensembles(trained: Trained, refused: Callable[..., str], words: t
 
 def test_wrong_seeds(trained: Trained, refused: Callable[..., str]) -> None:
     assert "write numbers, such as 1,2,3" in refused(*trained.words, "--seeds", "one,two")
-    assert "cannot stand beside --seed" in refused(*trained.words, "--seeds", "1,2", "--seed", 3)
+    assert "cannot be used with --seed" in refused(*trained.words, "--seeds", "1,2", "--seed", 3)

@@ -1,4 +1,4 @@
-"""Doubtful input that every verb meets with one line, found by people who brought their own files."""
+"""One-line errors and warnings for problems in users' files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from collidekit.tasks.robustness import attack_plan
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Run ``check`` on a toy file; exit code and output in one line."""
+    """Run ``check`` on a toy file; return the exit code and the output in one line."""
     monkeypatch.chdir(tmp_path)
 
     def run(text: str, table: ak.Array | None = None, *more: str) -> tuple[int, str]:

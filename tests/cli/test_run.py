@@ -30,14 +30,14 @@ def test_again_shows_the_same_numbers_and_makes_nothing_anew(trained: Trained) -
     assert result.exit_code == 0
     assert (trained.task / "best_model.pt").stat().st_mtime_ns == before
     assert "Training" not in result.output
-    assert "was there already" in result.output
+    assert "existing result" in result.output
     row = next(line for line in trained.output.splitlines() if "SvsB" in line)
     assert row in result.output
 
 
 def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
     result = invoke([*trained.words, "--workers", "2", "--threads", "1"], trained.folder / "results")
-    assert "was there already" in result.output
+    assert "existing result" in result.output
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_settings_reach_the_training(trained: Trained) -> None:
 
 
 def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path: Path) -> None:
-    """In the log and in the report, for the training file itself and for a copy of it; other files are not."""
+    """The warning is in the log and the report, for the training file and a copy of it, but not for other files."""
     assert "TESTED ON TRAINING ROWS" not in trained.output
     copy = tmp_path / "copy.root"
     copy.write_bytes(Path(trained.training).read_bytes())
@@ -90,7 +90,7 @@ def test_test_files_that_are_training_files_are_loud(trained: Trained, tmp_path:
 
 
 def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
-    """What cannot be is said before anything is made."""
+    """Invalid settings are errors before anything is written."""
     words = [*trained.words, "--from", trained.task]
     result = invoke([*words, "--set", "freeze=network.fi.*"], tmp_path)
     assert result.exit_code == 2
@@ -98,7 +98,7 @@ def test_fine_tuning(trained: Trained, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     result = invoke([*words, "--set", "freeze=network.phi.*"], tmp_path)
     assert result.exit_code == 0, result.output
-    assert f"beginning with the weights of {trained.task / 'best_model.pt'} and a fresh head" in result.output
+    assert f"starting with the weights of {trained.task / 'best_model.pt'} and a new head" in result.output
 
 
 def test_unknown_analysis(refused: Callable[..., str]) -> None:
@@ -108,7 +108,7 @@ def test_unknown_analysis(refused: Callable[..., str]) -> None:
 
 def test_missing_files(trained: Trained, refused: Callable[..., str]) -> None:
     assert "nothing.root: there is no such file" in refused("run", trained.analysis, "--files", "nothing.root")
-    assert "names no training files" in refused("run", trained.analysis)
+    assert "has no training files" in refused("run", trained.analysis)
 
 
 def test_missing_branch(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:
@@ -130,7 +130,7 @@ def test_demo_says_what_it_does_and_what_next(trained: Trained, monkeypatch: pyt
     assert result.output.startswith("collidekit demo: heavy jets against light ones.")
     assert "SvsB" in result.output
     assert "report.html" in result.output
-    next_steps = result.output.split("What next")[1]
+    next_steps = result.output.split("Next steps")[1]
     assert next_steps.count("collidekit ") == 3
     command = next(line for line in next_steps.splitlines() if "collidekit predict" in line)
     assert Path(command.split()[2]).is_file()
@@ -151,7 +151,7 @@ def test_an_empty_class(tmp_path: Path, trained: Trained, refused: Callable[...,
 
 
 def test_a_network_that_loses_to_boosted_trees_is_loud(tmp_path: Path, run: Run) -> None:
-    """In the log, in the report, and when the same command runs again; a learning rate of nearly 0 learns nothing."""
+    """The warning is in the log, in the report, and in a second run; with a learning rate near 0 the network does not improve."""
     write_root(tmp_path / "train.root", jets(1600, seed=1))
     write_root(tmp_path / "test.root", jets(1600, seed=2))
     (tmp_path / "jets.yaml").write_text(ANALYSIS)

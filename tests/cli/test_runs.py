@@ -1,4 +1,4 @@
-"""``collidekit runs``: every training of a results folder, also interrupted and damaged ones."""
+"""``collidekit runs``: all trainings of a results folder, also interrupted and damaged ones."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from collidekit.outputs.trainings import find_trainings
 
 @pytest.fixture(scope="module")
 def two(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results with two trainings, of which the second one differs by its epochs and its seed, and attacked predictions."""
+    """Results with two trainings with different epochs and seeds, and attacked predictions."""
     folder = tmp_path_factory.mktemp("two") / "results"
     shutil.copytree(trained.folder / "results", folder)
     attack = ("--set", "test_attack=fgsm", "--set", "test_attack_magnitude=0.3")
@@ -29,7 +29,7 @@ def two(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(two: Path, tmp_path: Path) -> Path:
-    """A copy to change."""
+    """Copy of the results for changes."""
     return Path(shutil.copytree(two, tmp_path / "copied"))
 
 

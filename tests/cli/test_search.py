@@ -1,4 +1,4 @@
-"""``collidekit search``: from a space file to a page and an analysis file that runs."""
+"""``collidekit search``: a space file gives a page and an analysis file that can be run."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP, which batch systems and closed terminals send, end every verb with a line that says so."""
+"""SIGTERM and SIGHUP, from batch systems and closed terminals, end every verb with a one-line message."""
 
 import signal
 import subprocess
@@ -37,7 +37,7 @@ def test_a_construction_says_what_ended_it(tmp_path: Path, kind: signal.Signals)
         process.send_signal(kind)
         _, said = process.communicate(timeout=150)
     assert process.returncode == 2
-    assert f"stopped by {kind.name}; nothing is half-written, and the same command goes on where it was" in said
+    assert f"stopped by {kind.name}; no incomplete file was written; run the same command again to continue" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("results/**/.*.part"))
 
@@ -58,5 +58,5 @@ def test_ctrl_c_under_law_is_one_line(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=150)
     assert process.returncode != 0
-    assert said.splitlines()[-1].startswith("error: interrupted; nothing is half-written")
+    assert said.splitlines()[-1].startswith("error: interrupted; no incomplete file was written")
     assert "Traceback" not in said

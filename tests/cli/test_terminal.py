@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: times of bars at 80 columns, ``--quiet``, ``--json``, completion, names of values."""
+"""Output in a terminal: progress bars at 80 columns, ``--quiet``, ``--json``, completion, metavars."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from collidekit.verbosity import VARIABLE, is_warning
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """``--quiet`` sets a variable of the process: nothing of it is left."""
+    """Reset the variable that ``--quiet`` sets in the process."""
     monkeypatch.setenv(VARIABLE, "0")
     yield
     os.environ.pop(VARIABLE, None)
@@ -96,7 +96,7 @@ def test_quiet_prints_results_and_warnings_alone(trained: Trained, tmp_path: Pat
     assert lines[-1].startswith("Report: ")
     Register.clear_instance_cache()
     again = invoke([*trained.words, "-q", "--seed", "3"], tmp_path / "quiet").stdout.splitlines()
-    assert again[-1].startswith("Report (was there already): ")
+    assert again[-1].startswith("Report (existing result): ")
 
 
 def test_warnings_are_told_by_their_colour() -> None:
@@ -142,7 +142,7 @@ def test_values_are_completed(trained: Trained, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_option_says_what_its_value_is() -> None:
-    """Not TEXT, INTEGER or <bool>."""
+    """Metavars are not TEXT, INTEGER or <bool>."""
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         for parameter in command.params:
             if parameter.param_type_name == "option" and parameter.name != "help":

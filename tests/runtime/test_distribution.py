@@ -65,5 +65,5 @@ def test_prediction_needs_nothing_else(bundle: Path, files: list[str], tmp_path:
 def test_all_else_is_one_line(words: tuple[str, ...]) -> None:
     done = run(*words)
     assert done.returncode == 2
-    assert "which is not installed here: collidekit-runtime brings only what predicts with a bundle" in done.stderr
+    assert "is not installed: collidekit-runtime can only predict with a bundle" in done.stderr
     assert done.stderr.count("\n") == 1

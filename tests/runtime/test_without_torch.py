@@ -80,8 +80,8 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--calibrated"], "--calibrated: a bundle has the temperature in its graph or none at all"),
-        (["--combine", "mean"], "is no ensemble"),
+        (["--calibrated"], "--calibrated: does not apply to a bundle"),
+        (["--combine", "mean"], "need an ensemble"),
         (["--analysis", "order.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
         (
             ["--analysis", "limit.yaml"],

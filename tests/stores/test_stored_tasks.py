@@ -215,6 +215,6 @@ def test_jobs_keep_their_outputs_in_the_store(place: Path, disk: str, monkeypatc
 def test_a_url_as_results_folder_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLIDEKIT_OUTPUT", "root://host//path")
     with pytest.raises(
-        CollidekitError, match=r"--output: root://host//path is no folder of this machine; give .* with --store"
+        CollidekitError, match=r"--output: root://host//path is not a folder on this machine; name .* with --store"
     ):
         DatasetConstructorTask(**FILES).complete()

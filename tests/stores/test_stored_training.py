@@ -124,5 +124,5 @@ def test_a_training_that_begins_again_removes_the_state(
     elsewhere(monkeypatch, str(place / "there"))
     task = TrainingTask(**FILES, **SETTINGS, resume_training=False)
     run_with_requirements(task)
-    assert "going on after" not in capsys.readouterr().out
+    assert "continuing after" not in capsys.readouterr().out
     check_same(task.folder, place)

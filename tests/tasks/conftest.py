@@ -1,4 +1,4 @@
-"""A place to run law in: an analysis, its files, and a home of its own."""
+"""Fixtures for the tests of tasks: a folder with an analysis and files, and law in that folder."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ TRAINING = "training: {model_name: pfn, model_options: {phi: [8, 8], f: [8]}, ep
 
 
 def make_place(folder: Path) -> Path:
-    """A folder with ``toy.yaml``, ``train.root`` and ``test.parquet``."""
+    """Folder with ``toy.yaml``, ``train.root`` and ``test.parquet``."""
     toys.write_table(folder / "train.root", toys.toy_table(300))
     toys.write_table(folder / "test.parquet", toys.toy_table(200, seed=2))
     (folder / "toy.yaml").write_text(toys.TOY + TRAINING)
@@ -36,7 +36,7 @@ def law_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def law(law_home: Path) -> toys.Law:
-    """Runs the law command in a folder, with the configuration that ships."""
+    """Return a function that runs law in a folder, with the bundled configuration."""
     settings: Mapping[str, str] = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("LAW_", "LUIGI_", "COLLIDEKIT_"))},
         "HOME": str(law_home),
@@ -56,7 +56,7 @@ def law(law_home: Path) -> toys.Law:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, law_home: Path) -> Path:
-    """The current folder of a test that works with task objects."""
+    """Current folder of tests that use task objects."""
     make_place(tmp_path)
     Register.clear_instance_cache()  # the same parameters are other tasks in another folder
     monkeypatch.chdir(tmp_path)

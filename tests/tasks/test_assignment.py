@@ -1,4 +1,4 @@
-"""Targets that assign constituents to decay products: from the file to predictions, efficiencies and the report."""
+"""Assignment targets: from the file to predictions, efficiencies and the report."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -267,7 +267,7 @@ def test_terms_of_the_loss_at_their_default_are_no_other_training(files: Callabl
 
 
 def hadronic(positions: list[list[int]], true: list[list[int]]) -> Predictions:
-    """Events with two hadronic tops of b, q, q."""
+    """Return predictions of events with two hadronic tops, each with b, q, q."""
     names = [f"{parent}_{slot}" for parent in ("t1", "t2") for slot in ("b", "q1", "q2")]
     columns = {name: np.array(values) for name, values in zip(names, np.transpose(positions), strict=True)}
     truths = {name: np.array(values) for name, values in zip(names, np.transpose(true), strict=True)}

@@ -1,4 +1,4 @@
-"""Attacks in tasks: trainings and predictions under attack, and what decides where they lie."""
+"""Trainings and predictions under attacks, and the hashes of their folders."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_an_ensemble_has_no_gradient_of_its_own(place: Path) -> None:
         run_with_requirements(task)
         checkpoints.append(str(task.folder))
     both = {key: value for key, value in FILES.items() if key != "seed"} | {"checkpoint": tuple(checkpoints)}
-    with pytest.raises(CollidekitError, match="an ensemble has no gradient of its own"):
+    with pytest.raises(CollidekitError, match="an ensemble has no gradient"):
         run_with_requirements(InferenceTask(**both, **FGSM))
     run_with_requirements(task := InferenceTask(**both, **FGSM, test_attack_from=checkpoints[0]))
     assert len(task.predictions()) == 200
@@ -94,7 +94,7 @@ def test_the_robustness_of_a_nominal_and_an_adversarial_training(place: Path) ->
     points = task.points()
     assert {(p.kind, p.seed) for p in points} == {(kind, seed) for kind in ("nominal", "fgsm 0.2") for seed in (1, 2)}
     assert {p.gradient for p in points} == {"none", "own", "nominal", "fgsm 0.2"}
-    with pytest.raises(CollidekitError, match="--test-attack-from: has no meaning here; name --attacks"):
+    with pytest.raises(CollidekitError, match="--test-attack-from: has no meaning here; give --attacks"):
         RobustnessTask(**settings, test_attack_from="top-tagging/pfn").requires()
     with pytest.raises(CollidekitError, match="robustness needs test files"):
         RobustnessTask(config="toy.yaml", filelist=("train.root",)).requires()
@@ -108,7 +108,7 @@ def test_attacked_results_are_marked(place: Path, capsys: pytest.CaptureFixture[
         assert folder.parent.name == "v1_under_fgsm_0.3"
     assert task.title.endswith(", under fgsm 0.3")
     page = (task.folder / "report.html").read_text()
-    assert "The judged rows were attacked: fgsm 0.3, by its own gradient." in page
+    assert "The test rows were attacked: fgsm 0.3, with its own gradient." in page
     assert f"<title>{task.title}</title>" in page
     shown = " ".join(capsys.readouterr().out.split())
     assert ", under fgsm 0.3" in shown
@@ -142,7 +142,7 @@ def test_titles_name_the_attack_the_gradient_and_the_training(place: Path) -> No
     ]  # fmt: skip
     assert len(set(titles)) == len(titles)
     assert titles[0] == f"toy, pfn v1 {TrainingTask(**{k: v for k, v in FILES.items() if k != 'test_filelist'}).hash}"
-    assert titles[6].endswith(", under fgsm 0.3 by the gradient of top-tagging/pfn")
+    assert titles[6].endswith(", under fgsm 0.3 with the gradient of top-tagging/pfn")
     assert titles[9] == "toy, top-tagging/pfn"
 
 

@@ -1,4 +1,4 @@
-"""After ``collidekit clean`` the tasks go on as if nothing had been there less."""
+"""Tasks give the same results after ``collidekit clean``."""
 
 import os
 import shutil

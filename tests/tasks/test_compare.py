@@ -1,4 +1,4 @@
-"""CompareTask: a training beside attacks on its rows, other runs and scores of the files."""
+"""CompareTask: a training compared with attacks on its rows, other runs and scores in the files."""
 
 import json
 from pathlib import Path

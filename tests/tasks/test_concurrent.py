@@ -1,4 +1,4 @@
-"""Two processes that need the same output: one makes it, the other waits and takes it."""
+"""If two processes need the same output, one makes it, and the other waits and uses it."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def test_a_killed_owner_does_not_keep_the_lock(tmp_path: Path) -> None:
 
 
 def test_many_processes_take_turns(tmp_path: Path) -> None:
-    """A counter that each of six processes reads, holds and writes 20 times loses none of its steps."""
+    """A counter that six processes increment 20 times each loses no step."""
     (tmp_path / "count").write_text("0")
     code = f"""
 import time

@@ -1,4 +1,4 @@
-"""An ensemble of seeds, and checkpoints that are judged without a training."""
+"""Ensembles of seeds, and the evaluation of checkpoints without a training."""
 
 import json
 import shutil
@@ -93,13 +93,13 @@ def test_seeds_without_test_files_judge_the_same_validation_rows(place: Path) ->
         ({"seeds": ("1", "b")}, r"--seeds: '1,b': write numbers, such as 1,2,3"),
         ({"seeds": ("7",)}, r"--seeds: '7': an ensemble needs two or more different seeds"),
         ({"seeds": ("7", "7")}, r"an ensemble needs two or more different seeds"),
-        ({"seeds": SEEDS, "seed": 4}, r"--seeds: cannot stand beside --seed; give one"),
-        ({"seeds": SEEDS, "checkpoint": ("a",)}, r"--seeds: cannot stand beside --checkpoint; give one"),
+        ({"seeds": SEEDS, "seed": 4}, r"--seeds: cannot be used with --seed; leave out"),
+        ({"seeds": SEEDS, "checkpoint": ("a",)}, r"--seeds: cannot be used with --checkpoint; leave out"),
         ({"seeds": SEEDS, "combine": "max"}, r"there is no combination 'max'.*known are mean, median"),
         ({"checkpoint": ("nothing",)}, r"there is no model 'nothing'"),
         (
             {"checkpoint": ("toy.yaml",), "test_filelist": ()},
-            r"names no test files to judge --checkpoint by; give them",
+            r"has no test files to evaluate --checkpoint; give them",
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_wrong_parameters(place: Path, parameters: dict[str, Any], message: str)
 
 
 def test_a_checkpoint_is_judged_without_a_training(place: Path) -> None:
-    """As the run that trained it, with nothing but the checkpoint and the test files."""
+    """A checkpoint with test files gives the same results as the run that trained it."""
     expected = done(InferenceTask(**FILES, seed=1)).predictions()
     training = TrainingTask(config="toy.yaml", filelist=("train.root",), seed=1)
     checkpoint = str(shutil.copy(training.folder / "best_model.pt", place / "given.pt"))
@@ -121,7 +121,7 @@ def test_a_checkpoint_is_judged_without_a_training(place: Path) -> None:
     report = done(ReportTask(**files))
     text = (report.folder / "report.html").read_text()
     assert "given.pt · test dataset v1" in text
-    assert "Judged on 200 rows" in text
+    assert "Evaluated on 200 rows" in text
     assert "<h2>Training</h2>" not in text
     assert not (place / "results" / "TrainingTask").exists()
 

@@ -59,7 +59,7 @@ def test_each_fold_is_a_graph_which_judges_the_rows_that_it_never_saw(place: Pat
 
 
 def test_what_a_bundle_cannot_hold_is_said_before_anything_is_trained(place: Path) -> None:
-    with pytest.raises(CollidekitError, match="cannot hold an ensemble"):
+    with pytest.raises(CollidekitError, match="cannot contain an ensemble"):
         export(seeds=("1", "2")).complete()
     with pytest.raises(CollidekitError, match="--test-attack: has no meaning for a bundle"):
         export(test_attack="fgsm", test_attack_magnitude=0.1).complete()

@@ -1,4 +1,4 @@
-"""Folds: every row of the training files is predicted by the network that did not see it."""
+"""Folds: every row of the training files is predicted by the network that was not trained on it."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def done(task: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory: pytest.TempPathFactory, law_home: Path) -> Path:
-    """A place with the report of 4 folds, without test files."""
+    """Folder with the report of 4 folds, without test files."""
     from luigi.task_register import Register
     from tests.tasks.conftest import make_place
 
@@ -57,7 +57,7 @@ def folded(tmp_path_factory: pytest.TempPathFactory, law_home: Path) -> Path:
 
 @pytest.fixture
 def inside(folded: Path, monkeypatch: pytest.MonkeyPatch, law_home: Path) -> Path:
-    """Work in that place."""
+    """Use this folder as current folder."""
     from luigi.task_register import Register
 
     Register.clear_instance_cache()
@@ -88,7 +88,7 @@ def test_every_row_is_predicted_once_by_a_network_that_did_not_learn_from_it(ins
 
 
 def test_the_members_never_saw_what_they_were_tested_on(inside: Path) -> None:
-    """By the keys that the loaders of the trainings give."""
+    """The test uses the keys from the loaders of the trainings."""
     dataset = InferenceTask(**FILES, folds=K).dataset_task().dataset()
     tested: list[int] = []
     for training in InferenceTask(**FILES, folds=K).trainings().values():
@@ -101,7 +101,7 @@ def test_the_members_never_saw_what_they_were_tested_on(inside: Path) -> None:
 
 def test_the_report_says_what_folds_are(inside: Path) -> None:
     text = (ReportTask(**FILES, folds=K).folder / "report.html").read_text()
-    assert "Each row was predicted by the one of 4 networks that did not see it" in text
+    assert "Each row was predicted by the one of 4 networks that was not trained on it" in text
     assert "learned from 2 of 4 parts of these rows" in text
     assert all(name.capitalize() in text for name in NAMES)
     assert "pfn v1, 4 folds" in text
@@ -241,7 +241,7 @@ def test_a_training_without_folds_is_recognised_too(inside: Path, capsys: pytest
 
 
 def test_checkpoints_of_folds_are_judged_by_rows_they_did_not_see(inside: Path) -> None:
-    """Named one by one, as with ``run --checkpoint``."""
+    """Checkpoints are given one by one, as with ``run --checkpoint``."""
     task = InferenceTask(**FILES, folds=K)
     names = tuple(str(training.folder) for training in task.trainings().values())
     judged = done(InferenceTask(config="toy.yaml", checkpoint=names, test_filelist=("train.root",)))
@@ -284,13 +284,13 @@ def test_calibrated_folds(inside: Path) -> None:
         (
             InferenceTask,
             {"folds": 5, "seeds": ("1", "2")},
-            r"--seeds: cannot stand beside 5 folds; name one with --fold",
+            r"--seeds: cannot be used with 5 folds; name one with --fold",
         ),
-        (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: acts only with test files"),
-        (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: does nothing beside --checkpoint"),
+        (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: has an effect only with test files"),
+        (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: has no effect with --checkpoint"),
         (InferenceTask, {"allow_training_rows": True}, r"--allow-training-rows: is for --checkpoint"),
-        (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: does nothing beside --checkpoint"),
-        (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: does nothing beside --checkpoint"),
+        (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: has no effect with --checkpoint"),
+        (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: has no effect with --checkpoint"),
         (TrainingTask, {"folds": 5}, r"--folds 5: a training learns one fold: name it with --fold, from 0 to 4"),
         (ImportanceTask, {"folds": 5}, r"name one --fold or --checkpoint"),
     ],
@@ -305,7 +305,7 @@ def test_a_significance_needs_one_fold(place: Path) -> None:
         "figure_of_merit: {variable: jet_mass, window: [0, 99], signal: [signal], events: 99, signal_fraction: 0.1}\n"
     )
     (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + merit)
-    with pytest.raises(CollidekitError, match="--folds: has no meaning here without --fold"):
+    with pytest.raises(CollidekitError, match="--folds: needs --fold here"):
         SignificanceTask(**TEST, folds=5).requires()
     assert SignificanceTask(**TEST, folds=5, fold=1, seeds=("1",)).requires()
 
@@ -326,7 +326,7 @@ def test_seeds_of_one_fold_are_an_ensemble(inside: Path) -> None:
 
 
 def test_rows_of_a_part_of_a_training_file_go_to_their_fold(inside: Path) -> None:
-    """A part is another file: its rows are known by their inputs."""
+    """A file with a part of the rows is another file; its rows are recognised by their inputs."""
     toys.write_table(inside / "part.parquet", toys.toy_table(300)[:50])
     task = InferenceTask(**FILES, folds=K)
     models = [training.folder for training in task.trainings().values()]

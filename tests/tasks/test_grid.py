@@ -1,4 +1,4 @@
-"""GridTask and ``collidekit grid``: each point is a training, compared on the validation rows."""
+"""GridTask and ``collidekit grid``: each point is a training, compared on the validation set."""
 
 import csv
 import json
@@ -115,20 +115,20 @@ def test_one_failure_is_said_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"over": ""}, "names no setting"),
+        ({"over": ""}, "is empty; give at least one setting"),
         ({"over": "model_options.g=3"}, r"point \(model_options.g 3\): network pfn: no option 'g'"),
         ({"over": "model_options.f=[4],wide"}, r"point \(model_options.f wide\): network pfn"),
         ({"over": "model_name=pfn,no_net"}, r"point \(model_name no_net\)"),
         ({"over": "batch_size=0,5"}, r"point \(batch_size 0\): --batch-size"),
         ({"over": "focal_gamma=1.0,2.0"}, r"point \(focal_gamma 1\): --focal-gamma"),
-        ({"over": "epochs=1,2", "epochs": 3}, "--epochs: stands beside --over epochs"),
-        ({"over": "epochs=1,2", "seeds": ("1", "1")}, "--seeds: 1,1: one stands twice"),
-        ({"over": "epochs=1,2", "seeds": ("1", "x")}, "not all whole numbers"),
-        ({"over": "epochs=1,2", "seeds": ("1",), "seed": 3}, "--seed: stands beside --seeds"),
+        ({"over": "epochs=1,2", "epochs": 3}, "--epochs: is also given by --over epochs"),
+        ({"over": "epochs=1,2", "seeds": ("1", "1")}, "--seeds: 1,1: a seed is repeated"),
+        ({"over": "epochs=1,2", "seeds": ("1", "x")}, "must be whole numbers"),
+        ({"over": "epochs=1,2", "seeds": ("1",), "seed": 3}, "--seed: cannot be used with --seeds"),
         ({"over": "model_options.f=[4],[4.0]"}, "stands twice"),
         (
             {"over": "batch_size=" + ",".join(map(str, range(1, 502))), "seeds": ("1", "2")},
-            "1,002 trainings are more than 1,000",
+            "1,002 trainings exceed the limit of 1,000",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What ``--over`` may say."""
+"""Valid and invalid values of ``--over``."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_values_have_the_types_of_their_settings() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names no setting"),
+        ("", "is empty; give at least one setting"),
         ("epochs", "write it as name=value,value"),
         ("epochs=", "a value is empty"),
         ("epochs=5,", "a value is empty"),
@@ -36,10 +36,10 @@ def test_values_have_the_types_of_their_settings() -> None:
         ("epochs=5,5", "the value 5 stands twice"),
         ("learning_rate=0.1,1e-1", "the value 0.1 stands twice"),
         ("epochs=5;epochs=6", "epochs: stands twice"),
-        ("epochs.x=5", "only options of the network have a dot"),
+        ("epochs.x=5", "only options of the network are written with a dot"),
         ("seed=1,2", "give --seeds"),
         ("train_val_split=0.5,0.8", "different validation rows"),
-        ('model_options={"f": [3]};model_options.f=[4]', "stands beside model_options"),
+        ('model_options={"f": [3]};model_options.f=[4]', "is also given by model_options"),
     ],
 )
 def test_what_is_refused(text: str, said: str) -> None:

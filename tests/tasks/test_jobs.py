@@ -1,4 +1,4 @@
-"""From a task to jobs: which tasks become jobs, what each needs, and what a command that becomes one job is."""
+"""Batch jobs of tasks with their requirements, and of commands."""
 
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def test_the_table_of_a_grid_holds_what_was_trained_where_jobs_were_given_up(
     def first_only(*_: Any) -> bool:
         run_with_requirements(task.trainings[0, 0])
         lost = f"TrainingTask_{task.trainings[1, 0].hash}"
-        raise JobsFailedError("1 outputs are not there", {lost: "3 nodes failed"})
+        raise JobsFailedError("1 outputs are missing", {lost: "3 nodes failed"})
 
     monkeypatch.setattr(grid_module, "run_as_jobs", first_only)
     with pytest.raises(CollidekitError, match="1 of 2 trainings failed"):
@@ -122,7 +122,7 @@ def test_commands_that_become_one_job(words: list[str], kind: str, tmp_path: Pat
     assert done.exit_code == 0, done.output
     assert f" -m collidekit {kind}\n" in done.output
     assert "request_memory = 4096MB" in done.output
-    assert "acts only with --on or --site" in invoke([*words, "--dry-run"], tmp_path).output
+    assert "has an effect only with --on or --site; give one of them" in invoke([*words, "--dry-run"], tmp_path).output
 
 
 def test_too_little_memory_or_time_is_named_before_anything_is_sent(

@@ -1,4 +1,4 @@
-"""Tasks know rows of a training in any file: by one process or parts, clean or attacked, after fine-tuning."""
+"""Tasks recognise training rows in any file: in one process or parts, with attacks, after fine-tuning."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def done(task: Any) -> Any:
 
 @pytest.fixture
 def trained(place: Path) -> tuple[Path, int]:
-    """The folder of a training, and how many of the first 120 rows of its file it learned from; these are ``skim.parquet``."""
+    """Folder of a training, and number of training rows in ``skim.parquet``, the first 120 rows of its file."""
     task = done(TrainingTask(**FILES))
     toys.write_table(place / "skim.parquet", toys.toy_table(300)[:120])
     dataset = task.requires()["dataset"].dataset()
@@ -76,11 +76,11 @@ def test_a_temperature_is_not_fitted_to_rows_that_were_learned_from(trained: tup
     with pytest.raises(CollidekitError) as error:
         calibrate(folder, ["skim.parquet"])
     assert f"{number} of 120 rows have the inputs of rows" in str(error.value)
-    assert str(error.value).endswith("leave out the files to take the validation rows, or give other ones")
+    assert str(error.value).endswith("leave out the files to use the validation rows, or give other files")
 
 
 def test_a_run_with_jets_of_its_training_among_its_test_files_says_so(place: Path) -> None:
-    """Their keys are file and entry, which say nothing in another file."""
+    """Keys of file and entry have no meaning in another file."""
     text = """
 rows: Jet
 classes: {light: Jet_label == 0, b: Jet_label == 1}

@@ -1,4 +1,4 @@
-"""The law command itself, as a user of b-hive types it."""
+"""The law command, as used with b-hive."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ debug config verbose seed dataset-version training-precision training-version ep
 learning-rate optimizer loss-function betas eps lr-scheduler lr-decay-factor mixed-precision use-torch-compile
 torch-compile-mode loss-weighting resume-training resume-epoch extend-training train-val-split n-train-files
 """
-"""Of b-hive's log line, but for those of attacks."""
+"""Parameters in b-hive's log line, without those of attacks."""
 
 FILES = ("--config", "toy.yaml", "--filelist", "train.root", "--test-filelist", "test.parquet")
 CONSTRUCTED = ("--DatasetConstructorTask-coffea-worker", "2", "--DatasetConstructorTask-chunk-size", "120")
@@ -69,7 +69,7 @@ def folder(index: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def status(law: toys.Law, folder: Path) -> str:
-    """What is there before anything has run."""
+    """Log of the status before the first run."""
     run = law("run", "ROCCurveTask", *FILES, *CONSTRUCTED, "--print-status", "-1", cwd=folder)
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -77,7 +77,7 @@ def status(law: toys.Law, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def roc(law: toys.Law, folder: Path, status: str) -> str:
-    """The log of asking for the ROC curve where nothing is yet."""
+    """Log of a run of ROCCurveTask without existing outputs."""
     assert not (folder / "results").exists()
     run = law("run", "ROCCurveTask", *FILES, *CONSTRUCTED, cwd=folder)
     assert run.returncode == 0, run.stderr

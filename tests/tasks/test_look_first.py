@@ -1,4 +1,4 @@
-"""What cannot work is said before the first byte is written, whatever task is asked for."""
+"""Errors are found before anything is written, for every task."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Mine(Network):
 
 
 def refused(task: AnalysisTask, said: str) -> None:
-    """The task ends with this error, and neither it nor what it needs has written anything."""
+    """Check that the task fails with this error, and that nothing was written."""
     with pytest.raises(CollidekitError, match=said):
         run_with_requirements(task)
     assert not list(Path("results").rglob("*"))
@@ -88,7 +88,7 @@ def test_files_that_cannot_be_read(place: Path) -> None:
 def test_an_analysis_without_discriminators(place: Path, task: type[AnalysisTask]) -> None:
     text = (place / "toy.yaml").read_text()
     (place / "toy.yaml").write_text("".join(l for l in text.splitlines(True) if not l.startswith("discriminators")))
-    refused(task(**FILES), "toy.yaml: names no discriminators")
+    refused(task(**FILES), "toy.yaml: has no discriminators")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_look_leaves_the_random_numbers_of_the_training_alone(place: Path) -
 
 
 def test_importance_of_an_ensemble(place: Path) -> None:
-    refused(ImportanceTask(**FILES, seeds=("1", "2")), "feature importance is that of one model")
+    refused(ImportanceTask(**FILES, seeds=("1", "2")), "feature importance needs a single model")
     refused(ImportanceTask(**FILES, scores=("SvsC",)), "unknown discriminator or class 'SvsC'")
 
 

@@ -1,4 +1,4 @@
-"""What a user types for the options of law: wrong values, options of single tasks, the log file, removal."""
+"""Options of law: wrong values, options of single tasks, the log file, removal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ WORDS = ("--config", "toy.yaml", "--filelist", "train.root", "--test-filelist", 
 
 @contextmanager
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> Iterator[AnalysisTask]:
-    """The task of a command line of law."""
+    """Return the task of a command line of law."""
     with CmdlineParser.global_instance(list(words)) as parser:
         task: AnalysisTask = parser.get_task_obj()
         for name, value in {"_root_task": task, "_root_task_cls": type(task)}.items():
@@ -39,8 +39,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> Iterator[AnalysisTask
         ("--epochs", "abc", "--epochs: 'abc' is not a whole number"),
         ("--learning-rate", "fast", "--learning-rate: 'fast' is not a number"),
         ("--resume-epoch", "False", "--resume-epoch: 'False' is not a whole number"),
-        ("--resume-training", "maybe", "--resume-training: 'maybe' is neither True nor False"),
-        ("--mixed-precision", "half", "--mixed-precision: 'half' is neither True nor False"),
+        ("--resume-training", "maybe", "--resume-training: 'maybe' is not True or False"),
+        ("--mixed-precision", "half", "--mixed-precision: 'half' is not True or False"),
         ("--model-options", "{phi: 8}", r"--model-options: '\{phi: 8\}' is not JSON \(Expecting property name"),
         ("--attack-magnitude", "x", "--attack-magnitude: 'x' is not a number"),
         ("--chunk-size", "1e5", "--chunk-size: '1e5' is not a whole number"),
@@ -74,11 +74,9 @@ def test_an_option_of_one_task_acts_or_is_refused(place: Path, monkeypatch: pyte
         ("ReportTask", "--InputHistogrammerTask-bins", "7"),
     ):
         option = words[1].split("-", 3)[-1]
-        with pytest.raises(
-            CollidekitError, match=rf"{words[1]}: would do nothing here, .* hands its own --{option} on"
-        ):
+        with pytest.raises(CollidekitError, match=rf"{words[1]}: has no effect here, .* passes its own --{option} on"):
             complete(*words)
-    with pytest.raises(CollidekitError, match="--ROCCurveTask-replicates: TrainingTask needs no ROCCurveTask"):
+    with pytest.raises(CollidekitError, match="--ROCCurveTask-replicates: TrainingTask does not need ROCCurveTask"):
         complete("TrainingTask", "--ROCCurveTask-replicates", "7")
     assert not complete("ReportTask", "--ROCCurveTask-replicates", "7")
     assert not complete("ReportTask", "--HistogramPlotterTask-bins", "7")
@@ -138,7 +136,7 @@ def test_nothing_behind_a_link_is_removed(place: Path) -> None:
     elsewhere = place / "elsewhere"
     task.folder.rename(elsewhere)
     task.folder.symlink_to(elsewhere)
-    with pytest.raises(CollidekitError, match="lies behind a link, so it is not removed"):
+    with pytest.raises(CollidekitError, match="is behind a link, so it is not removed"):
         task._remove_output(("0", "a"))
     assert (elsewhere / "manifest.json").exists()
 
@@ -154,4 +152,4 @@ def test_two_outputs_of_one_version_say_what_differs(place: Path, capsys: pytest
     capsys.readouterr()
     run_with_requirements(TrainingTask(**FILES, epochs=1, learning_rate=0.002))
     said = " ".join(capsys.readouterr().out.split())
-    assert f"beside {first.hash}, which differs in: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said
+    assert f"different settings than in {first.hash}: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said

@@ -1,4 +1,4 @@
-"""A parameter that a user gives acts, or is refused."""
+"""Every given parameter has an effect, or is an error."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def test_recommended_mixed_precision_needs_a_processor_with_bfloat16(
 
 
 def test_settings_at_their_default_are_not_in_the_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that a later version adds leaves the folders of all trainings as they are."""
+    """A new setting does not change the folders of existing trainings."""
     monkeypatch.chdir(tmp_path)
     Path("toy.yaml").write_text(toys.TOY)
     toys.write_table(tmp_path / "train.parquet", toys.toy_table(50))

@@ -1,4 +1,4 @@
-"""Construction and prediction in parts give the bytes of those in one go, and leave no part behind."""
+"""Construction and prediction in parts give the same bytes as in one process, and leave no parts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Made = Callable[[AnalysisTask], AnalysisTask]
 
 @pytest.fixture
 def made(place: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """Makes a task and all that it needs in this process, each part by itself."""
+    """Run a task and its requirements in this process, one part after another."""
 
     def side_by_side(parts: list[AnalysisTask]) -> None:
         for part in reversed(parts):
@@ -35,7 +35,7 @@ def made(place: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
 
 
 def anew(place: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Results go to another folder from here on."""
+    """Use another results folder."""
     Register.clear_instance_cache()  # type: ignore[no-untyped-call]
     monkeypatch.setenv("COLLIDEKIT_OUTPUT", str(place / name))
 
@@ -143,7 +143,9 @@ def test_an_error_in_a_part_is_that_of_the_command(place: Path) -> None:
 @pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b", ""])
 def test_a_part_that_cannot_be(place: Path, part: str) -> None:
     for task in (ConstructionPartTask, PredictionPartTask):
-        with pytest.raises(CollidekitError, match=r"--part '.*': write which part of how many, such as 1/4"):
+        with pytest.raises(
+            CollidekitError, match=r"--part '.*': write the number of the part and of all parts, such as 1/4"
+        ):
             _ = task(config="toy.yaml", part=part).share
 
 
@@ -151,7 +153,7 @@ def test_a_part_that_cannot_be(place: Path, part: str) -> None:
     ("settings", "message"),
     [
         ({"jobs": 0}, r"--jobs: 0 is not a number from 1"),
-        ({"jobs": 2, "executor": "dask"}, r"--jobs 2: cannot stand beside --executor dask"),
+        ({"jobs": 2, "executor": "dask"}, r"--jobs 2: cannot be used with --executor dask"),
     ],
 )
 def test_jobs_that_cannot_be(place: Path, settings: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The pipelines with b-hive's names, and what the pipeline of the moons makes."""
+"""Pipelines with b-hive's names, and outputs of the pipeline of the moons."""
 
 from pathlib import Path
 
@@ -46,6 +46,6 @@ def test_the_pipeline_of_the_moons_makes_the_significance_too() -> None:
 
 
 def test_a_pipeline_ends_well_where_its_report_is_there() -> None:
-    """luigi runs it after what it requires."""
+    """luigi runs the pipeline after its requirements."""
     ParticleNetRunHLT(**FILES).run()
     assert not Path("results").exists()

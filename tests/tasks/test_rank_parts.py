@@ -1,4 +1,4 @@
-"""Construction and prediction by several ranks: the bytes of one process; a killed rank ends all, and the command goes on."""
+"""Construction and prediction by ranks give the bytes of one process; a killed rank stops all, and a new run continues."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ ROWS = 5000
 
 
 def children() -> list[int]:
-    """The processes of parts that this one has started."""
+    """Return the processes of parts that this process has started."""
     found = subprocess.run(
         ["pgrep", "-P", str(os.getpid()), "-f", "collidekit.tasks.work"], capture_output=True, check=False
     )
@@ -54,7 +54,7 @@ def parts_left(results: Path) -> list[Path]:
 
 @pytest.fixture
 def predicted(place: Path) -> bytes:
-    """The predictions of one process, which are removed again."""
+    """Return the predictions of a single process, and remove them."""
     toys.write_table(place / "large.root", toys.toy_table(ROWS, seed=3))
     task = made(InferenceTask(**GIVEN, test_filelist=("large.root",)))
     content = (task.folder / "predictions.parquet").read_bytes()
@@ -93,7 +93,7 @@ def test_a_killed_rank_ends_the_prediction_and_the_command_goes_on(place: Path, 
     thread.start()
     begun = time.monotonic()
     with pytest.raises(
-        CollidekitError, match=r"part \d/2 of a prediction was ended by SIGKILL .*the same command goes on"
+        CollidekitError, match=r"part \d/2 of a prediction was ended by SIGKILL .*the same command continues"
     ):
         run_with_requirements(task)
     thread.join()
@@ -111,7 +111,7 @@ def test_torchrun_predicts_by_its_ranks(place: Path, predicted: bytes) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SRC), "MPLBACKEND": "Agg"}
     done = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("2 ranks make a part each") == 1  # both datasets are there already
+    assert done.stdout.count("2 ranks make one part each") == 1  # both datasets are there already
     (path,) = (place / "results" / "InferenceTask").rglob("predictions.parquet")
     assert path.read_bytes() == predicted
     assert parts_left(place / "results") == []
@@ -170,7 +170,7 @@ def rank(number: int) -> Place:
 
 
 class Ranks:
-    """Two ranks as a launcher starts them, with parts that are no tasks."""
+    """Two ranks, started like by a launcher, with parts that are not tasks."""
 
     place = rank(0)
 
@@ -224,9 +224,7 @@ def test_a_silent_rank_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rank_parts, "SILENT", 1.0)
     ranks = Ranks(monkeypatch, [["1/2", "import time; time.sleep(100)"], ["2/2", "pass"]])
-    with pytest.raises(
-        CollidekitError, match=r"another rank is gone: rank 1 gave no sign of life for 1 s; what is done"
-    ):
+    with pytest.raises(CollidekitError, match=r"another rank is gone: rank 1 sent no heartbeat for 1 s; finished work"):
         ranks.lead()
 
 

@@ -1,4 +1,4 @@
-"""Classical methods beside a network: the same numbers as by hand from the arrays of the file."""
+"""Classical methods and a network: numbers agree with a calculation from the arrays of the file."""
 
 import csv
 import json
@@ -61,7 +61,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
 
 
 def reconstructed(method: str) -> tuple[np.ndarray, np.ndarray, Reconstruction]:
-    """Jets and leptons of the file, and the answer of a method."""
+    """Return jets and leptons of the file, and the result of a method."""
     events = sample(500)
     most = int(ak.max(ak.num(events["jet_pt"])))
 
@@ -80,7 +80,7 @@ def reconstructed(method: str) -> tuple[np.ndarray, np.ndarray, Reconstruction]:
 
 
 def by_hand(method: str) -> tuple[float, float, np.ndarray]:
-    """Efficiency of complete events, fraction right of all, and m(tt) residuals, from the file."""
+    """Return efficiency of complete events, fraction right of all, and m(tt) residuals, from the file."""
     events = sample(500)
     jets, leptons, found = reconstructed(method)
     true = np.stack([ak.to_numpy(events[f"truth_{b}_jet_index"]) for b in ("b", "bbar")], axis=1)
@@ -119,7 +119,7 @@ def test_the_numbers_are_those_of_the_arrays_of_the_file(files: Callable[..., di
 def test_leptons_that_are_not_ordered_by_charge(
     files: Callable[..., dict[str, object]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The methods order them; the network takes the partner by its place, and that is said."""
+    """Methods sort the leptons; the network uses their position, and prints a note."""
     given = files(rows=120)
     events = sample(120)
     turned = {name: events[name][:, ::-1] for name in events.fields if name.startswith("lep_")}
@@ -158,7 +158,7 @@ def test_chi_square_takes_the_neutrinos_of_the_network(files: Callable[..., dict
 
 
 def test_tops_are_compared_with_their_truth(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
-    """pT of the tops of the ellipse by hand, from the arrays of the file; tables, plots and the section of the report are there."""
+    """The pT of the tops from the ellipse method agrees with a calculation; tables, plots and the report section exist."""
     task = ReconstructionTask(**{**files(truth=True), "methods": ("max_m_lb", "ellipse")})
     run_with_requirements(task)
     with (task.folder / "resolution.csv").open(encoding="utf-8") as file:
@@ -198,7 +198,7 @@ def with_given(tmp_path: Path, name: str, expressions: list[str]) -> None:
 
 
 def test_neutrinos_of_another_tool_are_a_method(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
-    """The true ones, but for some events in which the tool had no answer."""
+    """Neutrinos of another tool: the true ones, except for events without a result."""
     settings = {**files(), "methods": ("chi_square",)}
     with_given(tmp_path, "oracle", [f"where(event % 5 == 0, log(-1), {name})" for name in NEUTRINOS])
     task = ReconstructionTask(**settings)

@@ -1,4 +1,4 @@
-"""Targets that are numbers of rows: from the file to predictions, residuals and the report, with classes and without any."""
+"""Regression targets: from the file to predictions, residuals and the report, with and without classes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ TRAINING = "training: {model_name: mlp, epochs: 12, batch_size: 128, learning_ra
 
 
 def table(rows: int, seed: int, offset: float = 100.0) -> ak.Array:
-    """energy = offset + 10 x - 5 y + noise, not known for one row of 10."""
+    """Return rows with energy = offset + 10 x - 5 y + noise, unknown in one row of 10."""
     generator = np.random.default_rng(seed)
     rows_of = toys.gaussians_table(rows, 1.0, seed)
     x, y = (ak.to_numpy(rows_of[name]).astype(np.float64) for name in ("x", "y"))
@@ -83,7 +83,7 @@ def predicted(given: dict[str, object], **more: object) -> Predictions:
 @pytest.mark.parametrize("offset", [100.0, 1e7])
 @pytest.mark.parametrize("scale", ["standard", "robust", "log"])
 def test_the_noise_is_all_that_is_left(files: Callable[..., dict[str, object]], offset: float, scale: str) -> None:
-    """A mean far from 0 costs no digits: estimates are brought to their unit in double precision."""
+    """A mean far from 0 loses no digits, because estimates are converted in double precision."""
     text = ALONE.replace("unit: GeV}", f"unit: GeV, scale: {scale}}}")
     found = predicted(files(text, offset=offset))
     assert found.classes == ()
@@ -140,7 +140,7 @@ def test_a_report_without_classes(files: Callable[..., dict[str, object]], tmp_p
     assert "energy rms" in done.output
     assert "AUC" not in done.output
     again = CliRunner().invoke(app, words, env={"COLUMNS": "120"}, catch_exceptions=False)
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     assert "width (68 %)" in again.output
     page = next((tmp_path / "results" / "ReportTask").rglob("report.html")).read_text()
     assert "ROC curves" not in page
@@ -289,7 +289,7 @@ def test_no_residuals_without_a_target(files: Callable[..., dict[str, object]]) 
 
 
 def test_members_of_an_ensemble_estimate_the_same(files: Callable[..., dict[str, object]], tmp_path: Path) -> None:
-    """Values, units and truth are compared, as classes are: their mean would be of no use."""
+    """Values, units and truth of members must agree, like classes, because their mean would have no meaning."""
     models = {}
     variants = {
         "a": ALONE,

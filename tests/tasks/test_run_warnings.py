@@ -1,4 +1,4 @@
-"""What a run says before it starts, and what it warns of when it is done."""
+"""Estimate before a run, and warnings at its end."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.ensemble import EnsembleResult, Gain, RocLine
 from collidekit.tasks.base import run_with_requirements
-from collidekit.tasks.run_estimate import estimate_run
+from collidekit.tasks.run_estimate import RunEstimate, estimate_run
 from collidekit.tasks.run_warnings import overfitting_note, unstable_note
 from collidekit.tasks.to_report import report_task
 from collidekit.training.config import TrainingConfig
@@ -103,3 +103,8 @@ def test_steps_of_an_attack_are_passes() -> None:
     assert _passes(TrainingConfig()) == 1
     pgd = TrainingConfig(attack="pgd", attack_magnitude=0.1, attack_iterations=4, attack_starts=1)
     assert _passes(pgd) == 9
+
+
+def test_sizes_of_an_estimate_are_decimal() -> None:
+    text = str(RunEstimate(1000, 1, 2, 100.0, 20.0, memory=2e9, disk=5e8))
+    assert text.endswith("2.0 GB of memory, 500 MB on disk")

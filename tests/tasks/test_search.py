@@ -1,4 +1,4 @@
-"""SearchTask: trials are trainings, compared on the validation rows; the best one is an analysis file that runs."""
+"""SearchTask: trials are trainings, compared on the validation set; the best analysis file can be run."""
 
 import csv
 import json
@@ -140,7 +140,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("complete", ""),
     ]
     assert "1 of 2 trials failed" in (task.folder / "search.html").read_text()
-    with pytest.raises(CollidekitError, match="no trial of the search was complete; the first error: the loss"):
+    with pytest.raises(CollidekitError, match="no trial of the search was completed; the first error: the loss"):
         run_search(search(place, "learning_rate: [0.1, 0.2]", batch_size=32, trials=2))
 
 
@@ -151,9 +151,9 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("learning_rate: [0.1, fast]", {}, r"space.yaml:1: learning_rate = fast"),
         ("model_options.g: [1, 2]", {}, r"space.yaml:1: model_options.g = 1: network pfn: no option 'g'"),
         ("analysis.inputs.constituents.limit: [0, 4]", {}, r"space.yaml:1: analysis.inputs.constituents.limit = 0"),
-        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: stands beside --epochs"),
+        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: is also given by --epochs"),
         ("label_smoothing: [0, 0.1]", {}, "val_loss cannot be compared between values of label_smoothing"),
-        (SPACE, {"metric": "train_loss"}, "not measured on the validation rows"),
+        (SPACE, {"metric": "train_loss"}, "not measured on the validation set"),
         (SPACE, {"metric": "val_gain"}, "is neither a loss nor an accuracy"),
         (SPACE, {"direction": "up"}, "neither minimize nor maximize"),
         (SPACE, {"sampler": "cma"}, "'cma' is none of tpe, random, grid"),
@@ -163,11 +163,11 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         (SPACE, {"prune": False, "prune_warmup": 3}, "does nothing without --prune"),
         (SPACE, {"pruner": "hyperbend"}, r"--pruner: 'hyperbend' is none of median, halving, hyperband"),
         (SPACE, {"pruner": "halving", "prune": False}, "--pruner halving: does nothing without --prune"),
-        ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs the number of epochs"),
-        (SPACE, {"heartbeat": 0.0}, "no number of seconds above 0"),
+        ("epochs: [1, 2]", {"pruner": "hyperband", "prune": True}, "--pruner hyperband: needs a fixed number of epochs"),
+        (SPACE, {"heartbeat": 0.0}, "not a positive number of seconds"),
         (SPACE, {"workers": 0}, "--workers: 0 is not a number from 1"),
         (SPACE, {"workers": 2, "storage": "sqlite:///a.db"}, "SQLite supports one worker"),
-        (SPACE, {"seeds": ("1", "1")}, "one stands twice"),
+        (SPACE, {"seeds": ("1", "1")}, "a seed is repeated"),
     ],
 )  # fmt: skip
 def test_errors_come_before_anything_is_trained(place: Path, text: str, given: dict[str, Any], said: str) -> None:
@@ -193,7 +193,7 @@ def test_a_password_is_not_written(place: Path) -> None:
 
 
 def test_test_files_are_no_validation_rows(place: Path) -> None:
-    """The value is that of the validation part of the training file: computed once more from the checkpoint's own split."""
+    """The value agrees with a calculation on the validation set, from the split of the checkpoint."""
     task = search(place, "learning_rate: [0.01, 0.02]", trials=1, epochs=1)
     run_search(task)
     training = TrainingTask(config="toy.yaml", filelist=("train.root",))

@@ -1,4 +1,4 @@
-"""SignificanceTask and ``collidekit significance``: variants beside the tuned threshold, on moons with few events."""
+"""SignificanceTask and ``collidekit significance``: variants and the tuned threshold, on moons with few events."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_table_and_plots(samples: tuple[str, str], tmp_path: Path) -> None:
     assert {"seeds.png", "coverage.png", "risk.png", "masses_relegator.png", "boundary_relegator.png"} <= plots
     assert {"confusion_relegator.png", "epochs_relegator.png", "epochs_tuned_threshold.png"} <= plots
     again = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert "was there already" in again.output
+    assert "existing result" in again.output
     assert "22.99" in again.output
 
 
@@ -59,7 +59,7 @@ def test_predictions_hold_what_was_relegated(samples: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("analysis", "settings", "said"),
     [
-        ("top_tagging", {}, "names no figure of merit"),
+        ("top_tagging", {}, "has no figure of merit"),
         ("moons", {"variants": ("relegatr",)}, "there is no objective 'relegatr' .did you mean 'relegator'"),
         ("moons", {"seeds": ("a",)}, "write numbers, such as 1,2,3"),
     ],

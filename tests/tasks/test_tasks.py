@@ -1,4 +1,4 @@
-"""Tasks as objects: what is in the folder's name, what makes anew, where a training goes on."""
+"""Tasks as objects: hashes of folders, repeated outputs, and continued trainings."""
 
 import json
 from pathlib import Path
@@ -134,7 +134,7 @@ def test_a_changed_network_of_the_users_is_another_training(place: Path) -> None
     [
         ({"optimizer": "Adamm"}, r"--optimizer: Input should be 'AdamW', .*, got 'Adamm'"),
         ({"betas": "0.9"}, r"--betas: "),
-        ({"betas": "a,b"}, r"--betas: 'a,b' is not two numbers with a comma between them"),
+        ({"betas": "a,b"}, r"--betas: 'a,b' is not two numbers separated by a comma"),
         ({"epochs": 0}, r"--epochs: Input should be greater than or equal to 1, got 0"),
         ({"train_val_split": 1.5}, r"--train-val-split: .* got 1.5"),
     ],
@@ -170,7 +170,7 @@ def test_a_bad_file_has_no_part_in_the_name_of_a_dataset_without_it(place: Path)
 
 
 def test_no_files_anywhere(place: Path) -> None:
-    with pytest.raises(CollidekitError, match=r"toy.yaml: names no training files; give them with .*--filelist"):
+    with pytest.raises(CollidekitError, match=r"toy.yaml: has no training files; give them with .*--filelist"):
         DatasetConstructorTask(config="toy.yaml").files()
 
 
@@ -236,7 +236,7 @@ def test_an_interrupted_training_goes_on(place: Path, capsys: pytest.CaptureFixt
     assert not task.complete()
     capsys.readouterr()
     train()
-    assert "going on after epoch 1" in capsys.readouterr().out
+    assert "continuing after epoch 1" in capsys.readouterr().out
     assert (task.folder / "steps.csv").read_bytes() == steps
 
 
@@ -257,16 +257,16 @@ def test_resume_epoch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = train(epochs=3)
     weights = load_content(task.folder / "best_model.pt")["tagger"]
     (task.folder / "run.json").unlink()
-    with pytest.raises(CollidekitError, match=r"model_7.pt: there is no checkpoint of epoch 7 to go on from"):
+    with pytest.raises(CollidekitError, match=r"model_7.pt: there is no checkpoint of epoch 7"):
         train(epochs=3, resume_epoch=7)
     train(epochs=3, resume_epoch=2)
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
     again = load_content(task.folder / "best_model.pt")["tagger"]
     assert all(torch.equal(value, again[name]) for name, value in weights.items())
 
 
 def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The folder depends on the weights that it began from, and not on where these lie."""
+    """The folder depends on the first weights, not on their path."""
     base = train()
     start = base.folder / "best_model.pt"
     tuned = {"from_checkpoint": str(base.folder), "epochs": 1}
@@ -284,9 +284,9 @@ def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     task = train(**tuned, freeze="network.phi.*", verbose=True)
     said = capsys.readouterr().out
-    assert f"beginning with the weights of {start}" in said
+    assert f"starting with the weights of {start}" in said
     assert "network.phi.constituents.0.weight (8x4) stays fixed" in said
-    assert "network.output.0.weight (2x8) learns" in said
+    assert "network.output.0.weight (2x8) is trained" in said
     old, new = (load_content(path)["tagger"] for path in (start, task.folder / "best_model.pt"))
     assert torch.equal(old["network.phi.constituents.0.weight"], new["network.phi.constituents.0.weight"])
     assert not torch.equal(old["network.f.0.weight"], new["network.f.0.weight"])
@@ -301,7 +301,7 @@ def test_extend_training(place: Path, capsys: pytest.CaptureFixture[str]) -> Non
     base = TrainingTask(**FILES)
     assert base.complete()
     assert task.folder != base.folder
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
     rows = (task.folder / "history.csv").read_text().splitlines()
     assert rows[:3] == (base.folder / "history.csv").read_text().splitlines()
     assert len(rows) == 5

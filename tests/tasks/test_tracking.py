@@ -1,4 +1,4 @@
-"""``--track`` of law and of the command: it changes what is recorded and not what is made."""
+"""``--track`` of law and of the command changes the records and not the results."""
 
 import json
 from pathlib import Path
@@ -80,5 +80,5 @@ def test_a_training_that_begins_again_is_another_run(place: Path) -> None:
 def test_nothing_is_tracked_beside_a_checkpoint(place: Path) -> None:
     (place / "some.pt").touch()
     task = InferenceTask(**GIVEN, test_filelist=("test.parquet",), checkpoint=("some.pt",), track=("mlflow",))
-    with pytest.raises(CollidekitError, match="--track: does nothing beside --checkpoint"):
+    with pytest.raises(CollidekitError, match="--track: has no effect with --checkpoint"):
         assert task.hash

@@ -1,4 +1,4 @@
-"""The log of a training says with which settings it learns, also those at their default."""
+"""The log of a training lists its settings, also those at their default."""
 
 from typing import Any
 

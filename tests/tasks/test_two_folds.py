@@ -1,4 +1,4 @@
-"""Two folds, by the hash and by the remainder of the event number: each event is predicted by the network that did not see it."""
+"""Two folds by hash and by remainder of the event number: each event is predicted by the network not trained on it."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, law_home: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(shared: Path, monkeypatch: pytest.MonkeyPatch, law_home: Path) -> Path:
-    """Work in one place, so that each training is made once."""
+    """Use one folder, so that each training is made only once."""
     Register.clear_instance_cache()
     monkeypatch.chdir(shared)
     monkeypatch.setenv("LAW_HOME", str(law_home / ".law"))
@@ -87,7 +87,7 @@ def test_the_bundle_takes_the_same_network(inside: Path, rule: str) -> None:
 
 
 def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> None:
-    """As a reader in C++ does, which knows no training files; folds by the hash are averaged there."""
+    """Readers in C++ do not know the training files: they average folds by the hash."""
     by = {rule: done(InferenceTask(**FILES, **TEST, fold_rule=rule)) for rule in RULES}
     for rule, task in by.items():
         each = [member.predictions().probabilities for member in task.requires().values()]
@@ -102,7 +102,7 @@ def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> No
     alone = predict_to_file(models_of("remainder")[0], ["test.parquet"], Path("alone.parquet"))
     assert any("100 of 200 rows have event numbers that belong to another network" in note for note in alone.notes)
     report = (done(ReportTask(**FILES, **TEST, fold_rule="remainder")).folder / "report.html").read_text()
-    assert "predicted by the one of 2 networks that its event number names" in report
+    assert "predicted by one of 2 networks, chosen by its event number" in report
     assert "the remainder of its event number, event % 2" in report
     same = InferenceTask(**FILES, fold_rule="remainder", test_filelist=("train.root",))
     assert done(same).overlap_note == "", "no network predicts an event that it learned from"
@@ -156,7 +156,7 @@ def test_wrong_parameters(parameters: dict[str, Any], message: str) -> None:
 
 def test_remainders_need_an_event_number(inside: Path) -> None:
     (inside / "no_event.yaml").write_text((inside / "toy.yaml").read_text().replace("event: [event]\n", ""))
-    with pytest.raises(CollidekitError, match=r"--fold-rule remainder: no_event.yaml names no event number"):
+    with pytest.raises(CollidekitError, match=r"--fold-rule remainder: no_event.yaml has no event number"):
         TrainingTask(**{**FILES, "config": "no_event.yaml", "fold": 0, "fold_rule": "remainder"}).complete()
 
 

@@ -19,11 +19,11 @@ from tests.tasks.conftest import make_place
 
 SRC = Path(__file__).parents[2] / "src"
 FIRST, SECOND = 64_001, 64_002
-"""Ids of two users without a name."""
+"""Ids of two users without names."""
 
 
 def as_user(user: int, *words: str, place: Path, mask: int = 0o022, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run Python as another user, who may read all files and write only what the file system lets them write."""
+    """Run Python as another user, who can read all files and write where the file system allows it."""
     become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
               "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]  # fmt: skip
     home = place / f"home_{user}"
@@ -56,7 +56,7 @@ def _second_user() -> None:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that all users can read, with an empty results folder of the first user."""
+    """Folder that all users can read, with an empty results folder of the first user."""
     with tempfile.TemporaryDirectory(prefix="collidekit-users-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -76,7 +76,7 @@ def run(
 
 
 def error_of(done: subprocess.CompletedProcess[str]) -> str:
-    """The only line of an error that the user can mend."""
+    """Return the line of a user error, and check that it is the only one."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -85,7 +85,7 @@ def error_of(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def belongings(folder: Path, user: int) -> dict[str, tuple[int, float]]:
-    """Size and time of change of all files of a user."""
+    """Return size and modification time of all files of a user."""
     found = {path: path.lstat() for path in folder.rglob("*") if not path.is_dir()}
     return {str(path): (status.st_size, status.st_mtime) for path, status in found.items() if status.st_uid == user}
 
@@ -97,7 +97,7 @@ def test_results_of_another_user_are_read_and_not_written(place: Path) -> None:
     assert before
     again = run(SECOND, place)
     assert again.returncode == 0, again.stderr
-    assert "was there already" in again.stdout
+    assert "existing result" in again.stdout
     said = error_of(run(SECOND, place, "--seed", "9"))
     assert "cannot be written" in said
     assert "use your own folder with --output" in said
@@ -149,7 +149,7 @@ run_with_requirements(TrainingTask(config="toy.yaml", filelist=("train.root",), 
 @pytest.mark.parametrize("mode", [0o777, 0o777 | stat.S_ISVTX], ids=["shared", "each removes their own"])
 @pytest.mark.parametrize("mask", [0o022, 0], ids=["writable by its user", "writable by all"])
 def test_a_training_that_was_killed_by_another_user(place: Path, mode: int, mask: int) -> None:
-    """The second user goes on with it, or is told why not, and soon."""
+    """The second user continues the training, or quickly gets an error."""
     (place / "results").chmod(mode)
     killed = as_user(FIRST, "-c", KILLED, place=place, mask=mask, COLLIDEKIT_OUTPUT="results")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -173,7 +173,7 @@ def test_a_training_that_was_killed_by_another_user(place: Path, mode: int, mask
     if done.returncode == 0:
         assert mask == 0
         assert mode == 0o777
-        assert "going on after epoch 1" in done.stdout
+        assert "continuing after epoch 1" in done.stdout
         for name in before.keys() - after.keys():  # what the training that goes on replaces, and its lock
             assert "TrainingTask" in name
     else:

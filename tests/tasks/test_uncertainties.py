@@ -1,4 +1,4 @@
-"""Targets with uncertainties, from the analysis file to the report; the toy's conditional density is known."""
+"""Targets with uncertainties, from the analysis file to the report, on a toy with known density."""
 
 import json
 from collections.abc import Callable

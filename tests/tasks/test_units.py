@@ -1,4 +1,4 @@
-"""A changed unit makes other plots, and no other dataset."""
+"""Another unit changes the plots, but not the dataset."""
 
 from pathlib import Path
 

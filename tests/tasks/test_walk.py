@@ -1,4 +1,4 @@
-"""Every parameter that a user can give acts, is refused, or stands here with the reason why it may change nothing."""
+"""Every parameter has an effect, is an error, or is listed here with the reason why it may have no effect."""
 
 import ast
 import inspect
@@ -53,7 +53,7 @@ HOW_THE_WORK_IS_DONE = {
 }  # fmt: skip
 INTERACTIVE = {"print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 ELSEWHERE = OF_FILES | OF_FINE_TUNING | {"runs"}
-"""Of files, whose content decides: test_fine_tuning.py, test_adversarial.py, test_attacks.py and test_compare.py."""
+"""Parameters that name files; tested in test_fine_tuning.py, test_adversarial.py, test_attacks.py and test_compare.py."""
 MORE: list[dict[str, Any]] = [
     {"bins": 7}, {"efficiencies": ("0.5",)}, {"explain": True}, {"explain_rows": 77}, {"explain_repeats": 7},
     {"scores": ("signal",)}, {"variants": ("disco",)}, {"attacks": ("shift",)}, {"magnitudes": ("0.3",)},
@@ -66,11 +66,11 @@ MORE: list[dict[str, Any]] = [
 ]  # fmt: skip
 ALL = [*SIGNIFICANT, *MORE]
 LAST = {name: entry for entry in ALL for name in entry} | {list(entry)[-1]: entry for entry in ALL}
-"""A setting that gives each parameter, with those that it needs."""
+"""A value of each parameter, with the parameters that it needs."""
 
 
 def tasks(base: type[AnalysisTask] = AnalysisTask) -> list[type[AnalysisTask]]:
-    """All that a user may run, but for pipelines, which have no output of their own."""
+    """Return all tasks, except pipelines, which have no output."""
     found = [] if base.exclude_index or issubclass(base, Pipeline) else [base]
     for task in base.__subclasses__():
         found += [other for other in tasks(task) if other not in found]
@@ -78,7 +78,7 @@ def tasks(base: type[AnalysisTask] = AnalysisTask) -> list[type[AnalysisTask]]:
 
 
 def folder(task: type[AnalysisTask], **given: Any) -> Path | None:
-    """Where the output lies; None where the parameters are refused, at the latest by the look before anything is written."""
+    """Return the folder of the output; None if the parameters are an error before anything is written."""
     known = {name for name, _ in task.get_params()}
     try:
         made = task(**{name: value for name, value in {**FILES, **given}.items() if name in known})
@@ -118,7 +118,7 @@ def test_every_setting_of_a_training_is_a_parameter_and_may_be_set_in_the_comman
 
 
 def test_every_option_of_every_verb_is_read() -> None:
-    """By the body of the verb, or by a callback of its own."""
+    """Each option is read by the body of the verb or by a callback."""
     for name, command in _verbs(get_command(app).commands):  # type: ignore[attr-defined]
         function = inspect.unwrap(command.callback)
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -130,7 +130,7 @@ def test_every_option_of_every_verb_is_read() -> None:
 
 
 def _verbs(commands: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield verbs by name, also those of groups such as ``benchmark``."""
+    """Yield all verbs by name, also in groups such as ``benchmark``."""
     for name, command in commands.items():
         if hasattr(command, "commands"):
             yield from _verbs(command.commands)
@@ -295,7 +295,7 @@ def hashes(place: Path, text: str, **given: Any) -> Any:
 
 
 def models(model: type[BaseModel], seen: set[type[BaseModel]]) -> set[type[BaseModel]]:
-    """All models below one."""
+    """Return all models inside a model."""
     seen.add(model)
     todo = [field.annotation for field in model.model_fields.values()]
     while todo:
@@ -325,7 +325,7 @@ def test_every_field_of_an_analysis_acts_or_is_refused(place: Path) -> None:
 
 
 def test_a_unit_is_a_part_of_what_is_drawn(place: Path) -> None:
-    """A report with another text at its axes is another report."""
+    """Another axis label gives another report."""
     assert hashes(place, BASE)[0] != hashes(place, BASE.replace("jet_mass: GeV", "jet_mass: MeV"))[0]
 
 

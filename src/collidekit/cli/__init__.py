@@ -1,4 +1,4 @@
-"""The command ``collidekit``: one verb for each thing people do, thin over the tasks and functions that do them."""
+"""The command ``collidekit``: one verb for each purpose, which calls tasks and functions of the package."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ def collidekit(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results of run, demo and clean.",
+            help="Folder of the results.",
             envvar="COLLIDEKIT_OUTPUT",
             show_default="./results",
             callback=results_folder,
@@ -36,8 +36,8 @@ def collidekit(
 
 
 # fmt: off
-# the order of these lines is that of the help
-from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, keep, judge  # noqa: F401, I001
+# the help lists the verbs in the order of these lines
+from collidekit.cli import do, reconstruct, grid, search, look, share, make, results, clean, evaluate  # noqa: F401, I001
 from collidekit.cli import benchmark, benchmark_export, benchmark_runs, benchmark_server  # noqa: F401
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""The frame of the command: the app, its pages of help, and the one line that an error becomes."""
+"""The command-line app: help pages, shared options, and one-line error messages."""
 
 import io
 import os
@@ -19,26 +19,26 @@ from collidekit.plain_text import without_controls
 from collidekit.signals import StoppedBySignal, end_on_signals
 from collidekit.verbosity import set_quiet
 
-DO, LOOK, MAKE, KEEP = "From files to a tagger", "Look before you train", "Make samples", "Look after your results"
+PIPELINE, PREPARE, SAMPLES, MANAGE = "From files to a tagger", "Prepare an analysis", "Make samples", "Manage results"
 SHARE = "Use and share trained models"
-JUDGE = "Look into a trained tagger"
-DATA, TRAINING, WORK, ENSEMBLE, CARD = "Data", "Training", "How to work", "Ensemble", "The card"
+EVALUATE = "Evaluate a trained tagger"
+DATA, TRAINING, RUNNING, ENSEMBLE, CARD = "Data", "Training", "Running", "Ensemble", "Model card"
 BATCH = "On a batch system"
 _words: ContextVar[list[str]] = ContextVar("words of the command")
 
 
 class Verbs(TyperGroup):
-    """The verbs; an error that a user can mend ends them with one line and exit code 2."""
+    """Group of verbs, which ends with one line and exit code 2 after a user error."""
 
     def main(self, *args: Any, **settings: Any) -> Any:
-        """Characters that the terminal cannot show, such as those of a name of a file that is no text, are escaped."""
+        """Run the command, and escape characters that the terminal cannot show, such as bytes in file names."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **settings)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep the words of the command: a job gets them again."""
+        """Parse the arguments, and keep them for a job that runs the same command."""
         _words.set(list(args))
         return list(super().parse_args(ctx, args))
 
@@ -58,14 +58,15 @@ class Verbs(TyperGroup):
             if package in ("", "collidekit"):
                 raise
             raise _stopped(
-                f"this needs {package}, which is not installed here: collidekit-runtime brings only what predicts with a bundle; install "
-                "collidekit itself"
+                f"{package} is not installed: collidekit-runtime can only predict with a bundle; install collidekit to use this verb"
             ) from None
         except KeyboardInterrupt as stop:
-            goes_on = ctx.invoked_subcommand in ("run", "demo", "search")
-            next_time = "goes on where it was" if goes_on else "begins again"
+            continues = ctx.invoked_subcommand in ("run", "demo", "search")
+            next_time = "continue" if continues else "restart it"
             how = f"stopped by {stop}" if isinstance(stop, StoppedBySignal) else "interrupted"
-            raise _stopped(f"{how}; nothing is half-written, and the same command {next_time}") from None
+            raise _stopped(
+                f"{how}; no incomplete file was written; run the same command again to {next_time}"
+            ) from None
 
 
 def _stopped(message: str) -> typer.Exit:
@@ -77,11 +78,11 @@ app = typer.Typer(
     cls=Verbs,
     help="""Machine learning on collider events: from ROOT files to a tagger with a ROC curve.
 
-An [bold]analysis file[/bold] says what a jet or an event is: its selection, its classes, its inputs. \
-Give its path, or the name of one that ships with collidekit.
+An [bold]analysis file[/bold] defines the selection, the classes and the inputs of jets or events. \
+Give its path, or the name of a bundled one.
 
-Begin with [cyan]collidekit demo[/cyan]; with files of your own, with [cyan]collidekit init my_jets.root[/cyan].""",
-    epilog="Every verb has a page of its own: [cyan]collidekit VERB --help[/cyan]",
+Start with [cyan]collidekit demo[/cyan], or with your own files: [cyan]collidekit init my_jets.root[/cyan].""",
+    epilog="Help for each verb: [cyan]collidekit VERB --help[/cyan]",
     rich_markup_mode="rich",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -91,7 +92,7 @@ Verb = Callable[..., None]
 
 
 def filled(group: typer.Typer) -> Callable[..., Callable[[Verb], Verb]]:
-    """Return what adds a verb to a group: its page is the docstring, whose paragraphs are filled to the width of the terminal."""
+    """Return a decorator that adds a verb to a group; its help page is the docstring with filled paragraphs."""
 
     def verb(panel: str, name: str | None = None) -> Callable[[Verb], Verb]:
         def add(function: Verb) -> Verb:
@@ -106,22 +107,22 @@ def filled(group: typer.Typer) -> Callable[..., Callable[[Verb], Verb]]:
 
 
 verb = filled(app)
-"""Adds a verb of the command, in a panel of its page."""
+"""Decorator that adds a verb to the command, in a panel of its help page."""
 
 
 def panel(title: str, *names: str, help: str, **options: Any) -> Any:
-    """An option in a panel of the page of help."""
+    """Return an option in a panel of the help page."""
     return typer.Option(*names, help=help, rich_help_panel=title, show_default=False, **options)
 
 
 def results_folder(folder: Path | None) -> Path | None:
-    """The folder of the results, for all that follows."""
+    """Set the folder of the results for the whole process and its children."""
     if folder is not None:
         os.environ["COLLIDEKIT_OUTPUT"] = str(folder)
     return folder
 
 
-On = Annotated[str | None, panel(BATCH, "--on", help="Run it as jobs of slurm or htcondor.", metavar="SYSTEM")]
+On = Annotated[str | None, panel(BATCH, "--on", help="Run as batch jobs: slurm or htcondor.", metavar="SYSTEM")]
 SiteFile = Annotated[
     str | None,
     panel(
@@ -131,8 +132,8 @@ SiteFile = Annotated[
         metavar="SITE",
     ),
 ]
-DryRun = Annotated[bool, panel(BATCH, "--dry-run", help="Print the job scripts and submit files, and send nothing.")]
-"""Of all verbs whose work may be done by jobs; see docs/cluster.md."""
+DryRun = Annotated[bool, panel(BATCH, "--dry-run", help="Only print the job scripts and submit files.")]
+"""Options of all verbs that can run as jobs; see docs/cluster.md."""
 Analysis = Annotated[
     str,
     typer.Argument(
@@ -141,41 +142,41 @@ Analysis = Annotated[
 ]
 TrainingFiles = Annotated[
     list[str] | None,
-    panel(DATA, "--files", "-f", help="Files to learn from. Without it: those that the analysis file names. May be repeated.",
+    panel(DATA, "--files", "-f", help="Training files. Default: those of the analysis file. May be repeated.",
           metavar="FILES"),
 ]  # fmt: skip
 EachSeed = Annotated[
     str | None,
-    panel(TRAINING, "--seeds", help="Train each of them once with each of these seeds: 1,2,3", metavar="SEEDS"),
+    panel(TRAINING, "--seeds", help="Train each point with each of these random seeds: 1,2,3", metavar="SEEDS"),
 ]
 ForAll = Annotated[
     list[str] | None,
     panel(TRAINING, "--set", help="A parameter of TrainingTask for all trainings: --set batch_size=256. May be repeated.",
           metavar="NAME=VALUE"),
 ]  # fmt: skip
-"""Of verbs that train at many settings."""
+"""Options of verbs that train at many settings."""
 Output = Annotated[
-    Path | None, panel(WORK, "--output", help="Folder of the results, ./results without it.", callback=results_folder)
+    Path | None, panel(RUNNING, "--output", help="Folder of the results. Default: ./results.", callback=results_folder)
 ]
-"""Also after the verb, where people look for it."""
+"""The same option after the verb."""
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs; docs/command.md lists its keys.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for other programs. docs/command.md lists the keys.")]
 Quiet = Annotated[
     bool,
     panel(
-        WORK,
+        RUNNING,
         "--quiet",
         "-q",
-        help="Print only warnings, errors and results: no steps, no progress.",
+        help="Print only warnings, errors and results, no progress.",
         callback=set_quiet,
     ),
 ]
-"""For verbs that work for long."""
+"""Option of verbs that run for a long time."""
 
 
 def _store(named: str | None) -> str | None:
-    """For all that follows, also in worker processes and jobs."""
+    """Set the store for the whole process, its workers and jobs."""
     if named is not None:
         os.environ["COLLIDEKIT_STORE"] = named
     return named
@@ -183,14 +184,14 @@ def _store(named: str | None) -> str | None:
 
 Store = Annotated[
     str | None,
-    panel(WORK, "--store", help="Where complete outputs are kept: a URL root://, s3:// or file://, or a file with a store for each "
-          "task.", metavar="STORE", callback=_store),
+    panel(RUNNING, "--store", help="Server for complete outputs: a URL root://, s3:// or file://, or a file with a store "
+                                "for each task.", metavar="STORE", callback=_store),
 ]  # fmt: skip
-"""For verbs that make outputs; see docs/stores.md."""
+"""Option of verbs that write results; see docs/stores.md."""
 
 
 def done_by_job(kind: str, out: Path, on: str | None, site: str | None, dry_run: bool, by_cores: str = "") -> bool:
-    """Run this very command as a job where a batch system or a site is named; returns False where it is to run here."""
+    """Run this command as a job if a batch system or a site is named; return False if it must run here."""
     if not (on or site or dry_run):
         return False
     from collidekit.tasks.command_job import command_as_job
@@ -199,12 +200,12 @@ def done_by_job(kind: str, out: Path, on: str | None, site: str | None, dry_run:
 
 
 def split(text: str | None) -> tuple[str, ...]:
-    """The parts of a text with commas, none of None."""
+    """Return the comma-separated parts of a text; none for None."""
     return tuple(text.split(",")) if text is not None else ()
 
 
 def _trust(trusted: bool) -> bool:
-    """For all that follows, also in worker processes."""
+    """Trust user code in the whole process and its workers."""
     if trusted:
         os.environ["COLLIDEKIT_TRUST_CODE"] = "1"
     return trusted
@@ -212,13 +213,12 @@ def _trust(trusted: bool) -> bool:
 
 TrustCode = Annotated[
     bool,
-    panel(WORK, "--trust-code", help="Run the Python files that a checkpoint names, also where they are not yours or have "
-          "changed since.", callback=_trust),
+    panel(RUNNING, "--trust-code", help="Run the Python files that a checkpoint names, even if they are not yours or "
+                                     "have changed since.", callback=_trust),
 ]  # fmt: skip
-"""For verbs that load checkpoints; see docs/security.md."""
+"""Option of verbs that load checkpoints; see docs/security.md."""
 AllowTrainingRows = Annotated[
     bool,
-    typer.Option("--allow-training-rows", help="Go on with rows that the model was trained on, which are an error without it; with "
-                 "a loud warning."),
+    typer.Option("--allow-training-rows", help="Warn about rows of the training set of the model. Without this option they are an error."),
 ]  # fmt: skip
-"""For verbs that use a trained model on files."""
+"""Option of verbs that apply a trained model to files."""

@@ -1,4 +1,4 @@
-"""The verbs of open benchmarks for organisers: list, create, build, check."""
+"""Verbs of open benchmarks for organisers: list, create, build, check."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,26 +9,26 @@ from collidekit.cli.app import Verbs, app, filled
 from collidekit.plain_text import literal
 
 BENCHMARK = "Open benchmarks"
-ORGANISE, TAKE_PART, RUN = "Organise a benchmark", "Take part", "Where runs are kept"
+ORGANISE, TAKE_PART, RUN = "Organise a benchmark", "Take part", "Store of the runs"
 
 benchmark_app = typer.Typer(
     cls=Verbs,
-    help="Open benchmarks: make one, take part in one, run submissions in a sandbox, rank them.",
-    epilog="Every verb has a page of its own: [cyan]collidekit benchmark VERB --help[/cyan]",
+    help="Open benchmarks: make one, take part in one, run submissions in a sandbox, and rank them.",
+    epilog="Help for each verb: [cyan]collidekit benchmark VERB --help[/cyan]",
     rich_markup_mode="rich",
     no_args_is_help=True,
 )
 app.add_typer(benchmark_app, name="benchmark", rich_help_panel=BENCHMARK)
 
 benchmark_verb = filled(benchmark_app)
-"""Adds a verb to ``collidekit benchmark``, in a panel of its page."""
+"""Decorator that adds a verb to ``collidekit benchmark``, in a panel of its help page."""
 
 Folder = Annotated[str, typer.Argument(help="The folder of a benchmark.", show_default=False)]
 
 
 @benchmark_verb(ORGANISE, "list")
 def list_benchmarks() -> None:
-    """List the benchmarks that are bundled.
+    """List the bundled benchmarks.
 
     Example: [cyan]collidekit benchmark list[/cyan]
 
@@ -57,15 +57,17 @@ def list_benchmarks() -> None:
 @benchmark_verb(ORGANISE)
 def create(
     folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
-    template: Annotated[str, typer.Option("--like", help="The bundled benchmark to begin with; see collidekit benchmark list.", metavar="NAME")] = "top_tagging",
-    name: Annotated[str, typer.Option("--name", help="Name of the new benchmark: small letters, digits and _. Without it: that of the bundled one.",
+    template: Annotated[str, typer.Option("--like", help="The bundled benchmark to start from; see collidekit "
+                                        "benchmark list.", metavar="NAME")] = "top_tagging",
+    name: Annotated[str, typer.Option("--name", help="Name of the new benchmark: lower-case letters, digits and _. "
+                                        "Default: the name of the bundled one.",
                                       metavar="NAME")] = "",
 ) -> None:  # fmt: skip
-    """Write the folder of a new benchmark, like a bundled one. Change benchmark.yaml, then build it.
+    """Write the folder of a new benchmark from a bundled one; then edit benchmark.yaml and build it.
 
     Example: [cyan]collidekit benchmark create my_benchmark --like top_tagging[/cyan]
 
-    Writes benchmark.yaml and what the bundled benchmark has beside it.
+    Writes benchmark.yaml and copies of the other files of the bundled benchmark.
     """
     from collidekit.benchmark.create import create_benchmark
 
@@ -77,24 +79,25 @@ def create(
 
 @benchmark_verb(ORGANISE)
 def build(
-    folder: Annotated[Path, typer.Argument(help="The folder of a benchmark, or of one of ROB.", show_default=False)],
-    into: Annotated[Path | None, typer.Option("--into", help="New folder for a benchmark of ROB, which is converted.", show_default=False)] = None,
-    jets: Annotated[Path | None, typer.Option("--pickled-jets", help="Pickled test jets of the organiser of a benchmark of ROB. Only numbers and arrays "
-                                              "are read from them.", show_default=False)] = None,
-    labels: Annotated[Path | None, typer.Option("--pickled-labels", help="Pickled labels of its whole test set; those from the 400,000th on are "
-                                                "scored. Without it: the labels beside the jets.", show_default=False)] = None,
+    folder: Annotated[Path, typer.Argument(help="The folder of a benchmark, or of a benchmark of ROB.", show_default=False)],
+    into: Annotated[Path | None, typer.Option("--into", help="New folder for the converted benchmark of ROB.", show_default=False)] = None,
+    jets: Annotated[Path | None, typer.Option("--pickled-jets", help="Pickled test jets from the organiser of a "
+                                        "benchmark of ROB. Only numbers and arrays are read from them.", show_default=False)] = None,
+    labels: Annotated[Path | None, typer.Option("--pickled-labels", help="Pickled labels of the whole test set of "
+                                        "this benchmark; labels from the 400,000th on are scored. Default: the labels "
+                                        "beside the jets.", show_default=False)] = None,
 ) -> None:  # fmt: skip
-    """Make features and truth of a benchmark as its section build says, and write the checksums of all files into benchmark.yaml.
+    """Make the features and truth of a benchmark from its section build, and write checksums into benchmark.yaml.
 
-    Rows stand in an order that tells nothing about the truth. A feature that reveals the truth is an error, and so are phases that
-    share events. Without a section build, files that are there get their checksums, and are checked as [bold]check[/bold] does.
+    The order of the rows does not depend on the truth. A feature that reveals the truth is an error, and so are phases
+    with common events. Without a section build, existing files get checksums and are checked as by [bold]check[/bold].
 
     A benchmark of ROB (flowserv 0.8 or later) is converted into another folder.
 
     Example: [cyan]collidekit benchmark build my_benchmark[/cyan]
 
-    Writes the data files that benchmark.yaml names, their checksums into it, and Croissant metadata of the data: croissant.json for
-    everybody, croissant_truth.json for the organiser.
+    Writes the data files that benchmark.yaml names, their checksums in benchmark.yaml, and Croissant metadata:
+    croissant.json for everybody, croissant_truth.json for the organiser.
     """
     from rich.console import Console
 
@@ -106,7 +109,9 @@ def build(
         return
     for option, value in (("--into", into), ("--pickled-jets", jets), ("--pickled-labels", labels)):
         if value is not None:
-            raise CollidekitError(f"{option}: is for a benchmark of ROB, and {folder} is none")
+            raise CollidekitError(
+                f"{option}: works only with a benchmark of ROB, and {folder} is not one; leave it out"
+            )
     from collidekit.benchmark.build import build_benchmark
     from collidekit.benchmark.check import check_benchmark, check_metrics
     from collidekit.benchmark.croissant import describe_benchmark
@@ -134,7 +139,9 @@ def _convert(folder: Path, into: Path | None, jets: Path | None, labels: Path | 
     from collidekit.progress import notice
 
     if into is None:
-        raise CollidekitError(f"{folder}: is a benchmark of ROB; name a new folder with --into")
+        raise CollidekitError(
+            f"{folder}: this is a benchmark of ROB; name a new folder for the converted benchmark with --into"
+        )
     made = convert_old(folder, into, jets, labels)
     for warning in made.warnings:
         notice(warning)
@@ -148,7 +155,7 @@ def _convert(folder: Path, into: Path | None, jets: Path | None, labels: Path | 
 
 @benchmark_verb(ORGANISE)
 def check(folder: Folder) -> None:
-    """Check a benchmark: its file and metrics, checksums and keys, truth that the scorer takes, and data that gives the truth away.
+    """Check a benchmark: its file and metrics, checksums and keys, the format of the truth, and data that reveal the truth.
 
     Example: [cyan]collidekit benchmark check my_benchmark[/cyan]
 
@@ -159,4 +166,4 @@ def check(folder: Folder) -> None:
 
     found = load_benchmark(folder)
     check_benchmark(found)
-    typer.echo(f"{folder}: {found.title}: nothing is wrong")
+    typer.echo(f"{folder}: {found.title}: no problems")

@@ -1,4 +1,4 @@
-"""The verbs that write a benchmark for other platforms."""
+"""Verbs that export a benchmark to other platforms."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +15,19 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.",
 def export_codabench(
     folder: Folder,
     out: Out,
-    image: Annotated[str, typer.Option("--image", help="Container image for the scoring: Python 3.11 and numpy; pyarrow for Parquet.",
+    image: Annotated[str, typer.Option("--image", help="Container image for the scoring, with Python 3.11 and numpy, "
+                                        "and pyarrow for Parquet.",
                                        metavar="NAME")] = "codalab/codalab-legacy:py312",
-    seconds: Annotated[int, typer.Option("--seconds", help="Time limit of the scoring.", min=10)] = 900,
+    seconds: Annotated[int, typer.Option("--seconds", help="Time limit of the scoring in seconds.", min=10)] = 900,
 ) -> None:  # fmt: skip
-    """Write a competition bundle for Codabench, in which the same scorer gives the same numbers. Participants send predictions there.
+    """Write a competition bundle for Codabench, with the same scorer and the same scores.
 
-    Phases follow one another on Codabench: each but the last needs an [bold]end[/bold] in benchmark.yaml. The bundle holds the truth:
-    give it to the platform alone.
+    Participants submit predictions on Codabench. Its phases are consecutive: each phase except the last needs an
+    [bold]end[/bold] in benchmark.yaml. The bundle contains the truth: give it only to the platform.
 
     Example: [cyan]collidekit benchmark export-codabench my_benchmark -o bundle.zip[/cyan]
 
-    Writes one zip file, which appears under its name only when it is complete.
+    Writes one zip file, which appears when it is complete.
     """
     from collidekit.benchmark.check import check_benchmark
     from collidekit.benchmark.codabench import export_codabench as write
@@ -38,13 +39,13 @@ def export_codabench(
 
 @benchmark_verb(ORGANISE)
 def export_evalai(folder: Folder, out: Out) -> None:
-    """Write a challenge for EvalAI, in which the same scorer gives the same numbers. Participants send predictions there.
+    """Write a challenge for EvalAI, with the same scorer and the same scores.
 
-    The zip file holds the truth: give it to the platform alone.
+    Participants submit predictions on EvalAI. The zip file contains the truth: give it only to the platform.
 
     Example: [cyan]collidekit benchmark export-evalai my_benchmark -o challenge.zip[/cyan]
 
-    Writes one zip file, which appears under its name only when it is complete.
+    Writes one zip file, which appears when it is complete.
     """
     from collidekit.benchmark.check import check_benchmark
     from collidekit.benchmark.definition import load_benchmark

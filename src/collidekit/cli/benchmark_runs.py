@@ -1,4 +1,4 @@
-"""The verbs of open benchmarks for participants: init, run, submit, status, logs, cancel, leaderboard."""
+"""Verbs of open benchmarks for participants: init, run, submit, status, logs, cancel, leaderboard."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from collidekit.cli.benchmark import RUN, TAKE_PART, Folder, benchmark_verb
 from collidekit.plain_text import without_controls
 
 Submission = Annotated[Path, typer.Argument(help="The folder of a submission.", show_default=False)]
-Phase = Annotated[str, typer.Option("--phase", help="The phase. Without it: the first one.", metavar="NAME")]
+Phase = Annotated[str, typer.Option("--phase", help="The phase. Default: the first one.", metavar="NAME")]
 Values = Annotated[
     list[str] | None,
     typer.Option(
@@ -19,11 +19,11 @@ Values = Annotated[
         show_default=False,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Random seed that the submission gets.", min=0)]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed for the submission.", min=0)]
 
 
 def _place(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
-    """Let an option win over an environment variable that names another place; options come first."""
+    """Return the value of a place, or None if it is from the environment and an option names another place."""
     source = context.get_parameter_source(option.name or "")
     named = context.meta.setdefault("collidekit.benchmark.place", [])
     if value and source is not None and source.name == "COMMANDLINE":
@@ -38,7 +38,8 @@ StoreUrl = Annotated[
 ]  # fmt: skip
 StoreFolder = Annotated[
     Path | None,
-    typer.Option("--folder", help="Folder for uploads and results of the store. Without it: beside the file of the store.", rich_help_panel=RUN,
+    typer.Option("--folder", help="Folder for uploads and results of the store. Default: beside the file of the "
+                                  "store.", rich_help_panel=RUN,
                  show_default=False),
 ]  # fmt: skip
 Server = Annotated[
@@ -48,7 +49,8 @@ Server = Annotated[
 ]  # fmt: skip
 Token = Annotated[
     str | None,
-    typer.Option("--token", help="Your token for the server; better in the environment variable, which other users of the machine cannot see.",
+    typer.Option("--token", help="Your token for the server. Prefer the environment variable, because other users of "
+                                 "the machine can see options.",
                  envvar="COLLIDEKIT_BENCHMARK_TOKEN", rich_help_panel=RUN, show_default=False),
 ]  # fmt: skip
 Run = Annotated[int, typer.Argument(help="Number of the run.", min=1, show_default=False)]
@@ -57,14 +59,15 @@ Run = Annotated[int, typer.Argument(help="Number of the run.", min=1, show_defau
 @benchmark_verb(TAKE_PART)
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)],
-    benchmark: Annotated[Path | None, typer.Option("--benchmark", help="The folder of the benchmark that it is for.", show_default=False)] = None,
-    bundle: Annotated[Path | None, typer.Option("--from", help="A bundle of collidekit export: the submission predicts with it.", metavar="BUNDLE",
+    benchmark: Annotated[Path | None, typer.Option("--benchmark", help="The folder of the benchmark.", show_default=False)] = None,
+    bundle: Annotated[Path | None, typer.Option("--from", help="A bundle from collidekit export, with which the "
+                                        "submission predicts.", metavar="BUNDLE",
                                                 show_default=False)] = None,
-    name: Annotated[str, typer.Option("--name", help="Name of the submission. Without it: that of the folder.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of the submission. Default: name of the folder.")] = "",
 ) -> None:  # fmt: skip
-    """Write a submission to begin with: a package with a tagger and a pre-processing that does nothing, mydata, a Containerfile.
+    """Write a first submission: a package with an example tagger and empty pre-processing, mydata, and a Containerfile.
 
-    With [bold]--from[/bold] the tagger is a bundle, which predicts with onnxruntime and without torch; nothing is left to write.
+    With [bold]--from[/bold] the tagger is a bundle, which uses onnxruntime, not torch. Such a submission is complete.
 
     Example: [cyan]collidekit benchmark init my_tagger --benchmark my_benchmark --from my_bundle[/cyan]
 
@@ -74,7 +77,7 @@ def init(
     from collidekit.benchmark.init import write_submission
 
     made = write_submission(folder, load_benchmark(benchmark) if benchmark else None, bundle, name)
-    code = "nothing is left to write" if bundle else f"write your tagger into {made / 'my_tagger' / 'tagger.py'}"
+    code = "the submission is complete" if bundle else f"write your tagger into {made / 'my_tagger' / 'tagger.py'}"
     typer.echo(f"{made}: {code}; try it with: collidekit benchmark run {benchmark or 'BENCHMARK'} {made}")
 
 
@@ -85,20 +88,20 @@ def run(
     phase: Phase = "",
     values: Values = None,
     seed: Seed = 0,
-    engine: Annotated[str, typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. Without it: the first one that works "
-                                        "here.", metavar="NAME")] = "",
-    image: Annotated[str, typer.Option("--image", help="Container image for a submission that names none; docker and apptainer need one.",
+    engine: Annotated[str, typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. "
+                                        "Default: the first one that works here.", metavar="NAME")] = "",
+    image: Annotated[str, typer.Option("--image", help="Container image for a submission without one; docker and apptainer need an image.",
                                        metavar="IMAGE")] = "",
-    pull: Annotated[bool, typer.Option("--pull", help="Fetch container images that are not here.")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="Run without a sandbox. Only for code that you would run yourself.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for logs, predictions and scores. Without it: "
-                                                "results/benchmark.", show_default=False)] = None,
+    pull: Annotated[bool, typer.Option("--pull", help="Download missing container images.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run without a sandbox. Use this only for code that you trust.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for logs, predictions and scores. "
+                                        "Default: results/benchmark.", show_default=False)] = None,
 ) -> None:  # fmt: skip
-    """Run a submission here, in the same sandbox and with the same scorer as a server.
+    """Run a submission on this machine, in the same sandbox and with the same scorer as a server.
 
     Example: [cyan]collidekit benchmark run my_benchmark my_tagger[/cyan]
 
-    Writes result.json, and for each sample the logs and the predictions.
+    Writes result.json, and logs and predictions of each sample.
     """
     from rich.console import Console
 
@@ -120,7 +123,7 @@ def run(
     )
     result = found.result
     if result.state is not State.SUCCESS or result.scores is None:
-        who = f" (the {result.fault.value} has to act)" if result.fault else ""
+        who = f" (the {result.fault.value} must fix this)" if result.fault else ""
         state = "" if result.state is State.ERROR else f"{result.state.value}: "
         raise CollidekitError(f"{state}{result.details or result.reason}{who}; logs are in {found.folder}")
     for note in (*result.notes, *result.scores.notes):
@@ -138,13 +141,13 @@ def submit(
     benchmark: Annotated[
         str,
         typer.Argument(
-            help="The name of a benchmark, or its folder, which is registered in the store.", show_default=False
+            help="The name of a benchmark, or its folder, which is then registered in the store.", show_default=False
         ),
     ],
     submission: Submission,
     phase: Phase = "",
     name: Annotated[
-        str, typer.Option("--name", help="The row of the leaderboard. Without it: the name in submission.yaml.")
+        str, typer.Option("--name", help="Name on the leaderboard. Default: the name in submission.yaml.")
     ] = "",
     values: Values = None,
     seed: Seed = 0,
@@ -153,7 +156,7 @@ def submit(
     server: Server = None,
     token: Token = None,
 ) -> None:
-    """Queue a submission in a store or on a server, and print the number of its run.
+    """Submit to a store or a server, and print the number of the run.
 
     Example: [cyan]collidekit benchmark submit my_benchmark my_tagger --store board.db[/cyan]
 
@@ -172,7 +175,7 @@ def submit(
 def status(
     run: Run, store: StoreUrl = None, folder: StoreFolder = None, server: Server = None, token: Token = None
 ) -> None:
-    """Print the state of a run: its place in the queue, its scores, or why it ended.
+    """Print the state of a run: its place in the queue, its scores, or the reason of a failure.
 
     Example: [cyan]collidekit benchmark status 17 --store board.db[/cyan]
 
@@ -191,7 +194,7 @@ def status(
 def logs(
     run: Run, store: StoreUrl = None, folder: StoreFolder = None, server: Server = None, token: Token = None
 ) -> None:
-    """Print what the steps of a run have printed.
+    """Print the logs of a run.
 
     Example: [cyan]collidekit benchmark logs 17 --store board.db[/cyan]
 
@@ -207,14 +210,14 @@ def logs(
 def cancel(
     run: Run,
     withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="Take it from the leaderboard, too. It stays in the store.")
+        bool, typer.Option("--withdraw", help="Also remove the run from the leaderboard. It stays in the store.")
     ] = False,
     store: StoreUrl = None,
     folder: StoreFolder = None,
     server: Server = None,
     token: Token = None,
 ) -> None:
-    """Cancel a run that waits or runs; with --withdraw also take it from the leaderboard.
+    """Cancel a queued or running run; with --withdraw, also remove it from the leaderboard.
 
     Example: [cyan]collidekit benchmark cancel 17 --store board.db[/cyan]
 
@@ -229,21 +232,21 @@ def cancel(
     elif connection.cancel(run):
         typer.echo(f"run {run} is canceled")
     else:
-        typer.echo(f"run {run} is over already; take it from the leaderboard with --withdraw")
+        typer.echo(f"run {run} has ended already; remove it from the leaderboard with --withdraw")
 
 
 @benchmark_verb(TAKE_PART)
 def leaderboard(
     benchmark: Annotated[str, typer.Argument(help="The name of a benchmark, or its folder.", show_default=False)],
     phase: Phase = "",
-    out: Annotated[list[Path] | None, typer.Option("--out", "-o", help="Write it to a file: .csv, .md, .json, or the plot of all ROC curves as .png "
-                                                   "or .pdf. May be repeated.", show_default=False)] = None,
+    out: Annotated[list[Path] | None, typer.Option("--out", "-o", help="Write the leaderboard to a file (.csv, .md, "
+                                        ".json) or a plot of all ROC curves (.png, .pdf). May be repeated.", show_default=False)] = None,
     store: StoreUrl = None,
     folder: StoreFolder = None,
     server: Server = None,
     token: Token = None,
 ) -> None:  # fmt: skip
-    """Print the leaderboard of a phase: entries within their errors share a rank, published results have none.
+    """Print the leaderboard of a phase; entries within their errors share a rank, and published results have none.
 
     Example: [cyan]collidekit benchmark leaderboard my_benchmark --store board.db -o board.md -o roc.png[/cyan]
 
@@ -262,7 +265,7 @@ def leaderboard(
 
 
 def _values(given: list[str] | None) -> dict[str, Any]:
-    """Parameters from NAME=VALUE, with values as YAML has them."""
+    """Return parameters from texts NAME=VALUE with YAML values."""
     import yaml
 
     from collidekit.analysis.load import YamlLoader
@@ -276,5 +279,5 @@ def _values(given: list[str] | None) -> dict[str, Any]:
         try:
             found[name.strip()] = yaml.load(value, Loader=YamlLoader)
         except yaml.YAMLError:
-            raise CollidekitError(f"--set {name}: {value!r} is no valid YAML") from None
+            raise CollidekitError(f"--set {name}: {value!r} is not valid YAML") from None
     return found

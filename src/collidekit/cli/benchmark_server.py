@@ -1,4 +1,4 @@
-"""The verbs of open benchmarks for those who serve them: serve, worker, user."""
+"""Verbs of open benchmarks for operators of a server: serve, worker, user."""
 
 import os
 import sys
@@ -13,37 +13,39 @@ from collidekit.cli.benchmark_runs import StoreFolder, StoreUrl
 from collidekit.plain_text import literal
 
 SERVE = "Serve benchmarks"
-HOW = "How it is served"
+HOW = "Server"
 Engine = Annotated[
     str,
-    typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. Without it: the first one that works here.", metavar="NAME",
+    typer.Option("--engine", help="The sandbox: podman, docker, apptainer or bubblewrap. Default: the first one that "
+                                  "works here.", metavar="NAME",
                  rich_help_panel=RUN),
 ]  # fmt: skip
 Image = Annotated[
     str,
-    typer.Option("--image", help="Container image for submissions that name none; docker and apptainer need one.", metavar="IMAGE", rich_help_panel=RUN),
+    typer.Option("--image", help="Container image for submissions without one; docker and apptainer need an image.", metavar="IMAGE", rich_help_panel=RUN),
 ]  # fmt: skip
-Pull = Annotated[bool, typer.Option("--pull", help="Fetch container images that are not here.", rich_help_panel=RUN)]
+Pull = Annotated[bool, typer.Option("--pull", help="Download missing container images.", rich_help_panel=RUN)]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Run submissions without a sandbox. Only where you would run all of them yourself.", rich_help_panel=RUN)
+    bool, typer.Option("--trust", help="Run submissions without a sandbox. Use this only if you trust all of them.", rich_help_panel=RUN)
 ]  # fmt: skip
 
 
 @benchmark_verb(SERVE)
 def serve(
-    folder: Annotated[Path, typer.Argument(help="The folder of a benchmark, or one that holds several.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="The folder of a benchmark, or a folder with several benchmarks.", show_default=False)],
     store: StoreUrl = None,
     files: StoreFolder = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.", rich_help_panel=HOW)] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on.", min=1, max=65535, rich_help_panel=HOW)] = 8000,
-    url: Annotated[str, typer.Option("--url", help="The address that people use, where it is another one: https://benchmark.example.org",
+    url: Annotated[str, typer.Option("--url", help="Public address, if it is different: https://benchmark.example.org",
                                      rich_help_panel=HOW, show_default="http://HOST:PORT")] = "",
-    proxy: Annotated[str, typer.Option("--proxy", help="Address of the proxy in front, whose word on the addresses of visitors is taken: 127.0.0.1",
+    proxy: Annotated[str, typer.Option("--proxy", help="Address of a trusted proxy in front, which reports the "
+                                        "addresses of visitors: 127.0.0.1",
                                        metavar="ADDRESS", rich_help_panel=HOW)] = "",
     title: Annotated[str, typer.Option("--title", help="Name of the service on its pages.", rich_help_panel=HOW)] = "Benchmarks of collidekit",
-    private: Annotated[bool, typer.Option("--private", help="Show boards only to people with a token.", rich_help_panel=HOW)] = False,
-    upload: Annotated[int, typer.Option("--largest-upload", help="Largest archive of a submission in MB.", min=1, max=100_000, rich_help_panel=HOW)] = 200,
-    workers: Annotated[int, typer.Option("--workers", help="Worker processes; 0 where they run elsewhere.", min=0, max=256, rich_help_panel=RUN)] = 1,
+    private: Annotated[bool, typer.Option("--private", help="Show leaderboards only to people with a token.", rich_help_panel=HOW)] = False,
+    upload: Annotated[int, typer.Option("--largest-upload", help="Largest archive of a submission, in MB.", min=1, max=100_000, rich_help_panel=HOW)] = 200,
+    workers: Annotated[int, typer.Option("--workers", help="Number of worker processes; 0 if workers run elsewhere.", min=0, max=256, rich_help_panel=RUN)] = 1,
     engine: Engine = "",
     image: Image = "",
     pull: Pull = False,
@@ -51,10 +53,10 @@ def serve(
     on: On = None,
     site: SiteFile = None,
 ) -> None:  # fmt: skip
-    """Serve benchmarks: pages, an API and workers that run the submissions.
+    """Serve benchmarks: web pages, an API, and workers that run the submissions.
 
-    Without [bold]--store[/bold] the service keeps its runs in service/board.db in the folder. The first start prints the token of
-    the organiser, once. Ctrl-C ends it; runs under way go back into the queue.
+    Without [bold]--store[/bold], runs are stored in service/board.db in the folder. The first start prints the token of
+    the organiser, only once. Ctrl-C stops the server; active runs go back into the queue.
 
     Example: [cyan]collidekit benchmark serve my_benchmark[/cyan]
 
@@ -71,7 +73,7 @@ def serve(
 
     found = find_benchmarks(folder)
     if workers and not (on or site):
-        choose_sandbox(engine, image=image, pull=pull, trust=trust)  # an error now, and not in each worker
+        choose_sandbox(engine, image=image, pull=pull, trust=trust)  # one error here, not one in each worker
     check_port(host, port)
     address = store_of(folder, store)
     opened = Store(address, files)
@@ -80,18 +82,20 @@ def serve(
     )
     register(opened, found)
     if token := first_owner(opened):
-        typer.echo(f"token of the organiser, shown only now: {token}")
+        typer.echo(f"token of the organiser (shown only once): {token}")
     for benchmark in found:
         typer.echo(f"{settings.url}/benchmarks/{benchmark.name}: {benchmark.title}")
     typer.echo(
-        f"serving {settings.url} with {workers} worker{'s' if workers != 1 else ''}; store {opened.database.shown}; end it with Ctrl-C"
+        f"serving {settings.url} with {workers} worker{'s' if workers != 1 else ''}; store {opened.database.shown}; stop it with Ctrl-C"
     )
     sys.stdout.flush()
     words = worker_words(opened.folder, engine, image, pull, trust)
     if on or site:
         crew: Crew = JobCrew(opened, address, on, site, words, workers)
     else:
-        os.environ["COLLIDEKIT_BENCHMARK_STORE"] = address  # not among the words, which all users of the machine see
+        os.environ["COLLIDEKIT_BENCHMARK_STORE"] = (
+            address  # not an option, because all users of the machine can see options
+        )
         crew = Children([sys.executable, *words, "--child", parent_mark()], workers)
     run_server(opened, settings, host, port, crew, proxy)
 
@@ -104,19 +108,21 @@ def worker(
     image: Image = "",
     pull: Pull = False,
     trust: Trust = False,
-    name: Annotated[str, typer.Option("--name", help="Name of the worker. Without it: from the machine and the process.", rich_help_panel=RUN)] = "",
-    idle: Annotated[float, typer.Option("--idle", help="Seconds without a run after which the worker ends. Without it: never.", min=1,
+    name: Annotated[str, typer.Option("--name", help="Name of the worker. Default: from the machine and the "
+                                        "process.", rich_help_panel=RUN)] = "",
+    idle: Annotated[float, typer.Option("--idle", help="Seconds without a run after which the worker stops. Default: never.", min=1,
                                         rich_help_panel=RUN, show_default=False)] = float("inf"),
     child: Annotated[str, typer.Option("--child", hidden=True)] = "",
     on: On = None,
     site: SiteFile = None,
-    workers: Annotated[int, typer.Option("--workers", help="Most jobs of workers at once.", min=1, max=1024, rich_help_panel=BATCH)] = 1,
+    workers: Annotated[int, typer.Option("--workers", help="Largest number of worker jobs at a time.", min=1, max=1024, rich_help_panel=BATCH)] = 1,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Run submissions of a store until it is stopped.
+    """Run the submissions of a store until you stop it.
 
-    Several workers may run at once; with PostgreSQL and a folder that all of them see also on several machines. The machine needs the
-    data of the benchmarks under the same paths. With [bold]--on slurm[/bold] or a site file it sends workers as jobs while runs wait.
+    Several workers may run at the same time, also on several machines with PostgreSQL and a shared folder. Each machine
+    needs the data of the benchmarks under the same paths. With [bold]--on slurm[/bold] or a site file, workers are
+    submitted as jobs while runs wait.
 
     Example: [cyan]collidekit benchmark worker --store my_benchmark/service/board.db[/cyan]
 
@@ -150,11 +156,11 @@ Name = Annotated[str, typer.Argument(help="Name of the user.", show_default=Fals
 @user_verb(SERVE)
 def add(
     name: Name,
-    role: Annotated[str, typer.Option("--role", help="participant, reader or owner.")] = "participant",
+    role: Annotated[str, typer.Option("--role", help="Role: participant, reader or owner.")] = "participant",
     store: StoreUrl = None,
     files: StoreFolder = None,
 ) -> None:
-    """Add a user and print its token, which is shown only now.
+    """Add a user and print the token, which is shown only once.
 
     Example: [cyan]collidekit benchmark user add ada --store my_benchmark/service/board.db[/cyan]
 
@@ -167,11 +173,11 @@ def add(
 
 @user_verb(SERVE)
 def token(name: Name, store: StoreUrl = None, files: StoreFolder = None) -> None:
-    """Print a new token of a user, and revoke the earlier ones.
+    """Print a new token for a user, and revoke the earlier ones.
 
     Example: [cyan]collidekit benchmark user token ada --store my_benchmark/service/board.db[/cyan]
 
-    Writes the token into the store, hashed.
+    Writes a hash of the token into the store.
     """
     from collidekit.benchmark.server.serve import open_existing
 
@@ -184,7 +190,7 @@ def token(name: Name, store: StoreUrl = None, files: StoreFolder = None) -> None
 
 @user_verb(SERVE)
 def revoke(name: Name, store: StoreUrl = None, files: StoreFolder = None) -> None:
-    """Revoke all tokens of a user and end its sessions; its runs stay.
+    """Revoke all tokens of a user and end the sessions; runs are kept.
 
     Example: [cyan]collidekit benchmark user revoke ada --store my_benchmark/service/board.db[/cyan]
 

@@ -1,4 +1,4 @@
-"""The state of a run in the terminal: each thing once, with its unit."""
+"""The state of a run as a table for the terminal."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,14 +30,14 @@ def _size(value: float) -> str:
 LINES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "benchmark": ("benchmark", str), "version": ("version", str), "phase": ("phase", str), "name": ("name", str), "user": ("user", str),
     "state": ("state", str), "position": ("place in the queue", str), "estimate_seconds": ("expected wait", _seconds),
-    "fault": ("who has to act", str), "reason": ("reason", str), "withdrawn": ("withdrawn", lambda value: "yes"),
+    "fault": ("responsible", str), "reason": ("reason", str), "withdrawn": ("withdrawn", lambda value: "yes"),
     "submitted_at": ("submitted", str), "started_at": ("started", str), "finished_at": ("ended", str),
     "wall_seconds": ("wall-clock time", _seconds), "cpu_seconds": ("CPU time", _seconds), "peak_memory": ("peak memory", _size),
     "energy_joules": ("energy (estimate)", lambda value: f"{value / 3600:.3g} Wh"), "seed": ("random seed", str),
     "parameters": ("parameters", lambda value: ", ".join(f"{name} = {one}" for name, one in value.items())),
-    "rerun_of": ("made again from run", str), "code_hash": ("code hash", str), "image_digest": ("image digest", str),
+    "rerun_of": ("repeats run", str), "code_hash": ("code hash", str), "image_digest": ("image digest", str),
 }  # fmt: skip
-"""What is shown of a run, in this order: the name and the form of each value."""
+"""Lines of the table in order: the label of each value, and the function that formats it."""
 
 
 def status_table(found: Mapping[str, Any]) -> Table:

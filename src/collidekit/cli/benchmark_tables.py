@@ -1,4 +1,4 @@
-"""Tables of benchmarks in the terminal."""
+"""Tables of benchmarks for the terminal."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def table(*names: str) -> Table:
 
 
 def scores_table(benchmark: Benchmark, scores: Scores) -> Table:
-    """Return the scores of a run, a line for each metric, beside published references."""
+    """Return a table with the scores of a run, one line per metric, and published references."""
     shown = table(
         "metric",
         "score",
@@ -47,7 +47,7 @@ def scores_table(benchmark: Benchmark, scores: Scores) -> Table:
 
 
 def board_table(board: Board) -> Any:
-    """Return a leaderboard: ties share a rank, published results have none, entries without scores stand below with the reason."""
+    """Return a leaderboard; ties share a rank, published results have none, entries without scores follow with the reason."""
     ensembles = has_ensembles(board)
     labels = [literal(column.label) for column in board.columns]
     shown = table("rank", "submission", *labels, *(["runs"] if ensembles else []), "run")

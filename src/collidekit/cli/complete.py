@@ -1,4 +1,4 @@
-"""Values that the shell completes: analyses, networks, models and trainings. It must be fast and never print an error."""
+"""Shell completion of analyses, networks, models and trainings, which must be fast and print no errors."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -8,11 +8,11 @@ from pathlib import Path
 from collidekit.errors import CollidekitError
 
 MOST = 200
-"""Trainings that are offered at most."""
+"""Largest number of offered trainings."""
 
 
 def _safe(values: Callable[[str], Iterable[str]]) -> Callable[[str], list[str]]:
-    """Return a completion that offers what begins with the text; what cannot be read is not offered."""
+    """Return a completion that offers values with the given beginning, and nothing after an error."""
 
     def complete(incomplete: str) -> list[str]:
         with suppress(CollidekitError, OSError, ValueError):
@@ -23,7 +23,7 @@ def _safe(values: Callable[[str], Iterable[str]]) -> Callable[[str], list[str]]:
 
 
 def _paths(incomplete: str, *suffixes: str) -> list[str]:
-    """Return folders, and files with one of these suffixes, that begin with a text."""
+    """Return the folders, and the files with one of these suffixes, whose path begins with a text."""
     start, _, _ = incomplete.rpartition("/")
     folder = Path(start or ("/" if incomplete.startswith("/") else "."))
     before = f"{start}/" if "/" in incomplete else ""
@@ -87,4 +87,4 @@ def _names_of_analyses(incomplete: str) -> list[str]:
 analyses, networks, checkpoints, bundled_models, runs, trained_analyses = map(
     _safe, (_analyses, _networks, _trained, _shipped, _runs, _names_of_analyses)
 )
-"""Completions, each from the text so far."""
+"""Completions: functions of the text before the cursor."""

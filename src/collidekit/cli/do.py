@@ -1,4 +1,4 @@
-"""The verbs that go from files to a tagger."""
+"""The verbs ``demo``, ``run`` and ``predict``."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +8,10 @@ import typer
 from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
-    DO,
     ENSEMBLE,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     AllowTrainingRows,
     Analysis,
     DryRun,
@@ -29,83 +29,82 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
 
-@verb(DO)
+@verb(PIPELINE)
 def demo(
     sample: Annotated[str, typer.Option(help="The sample: top-tagging or jet-flavour.")] = "top-tagging",
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     output: Output = None,
     store: Store = None,
     quiet: Quiet = False,
 ) -> None:
-    """See it work: train a tagger on a simulated sample that ships, in minutes, without a network connection.
+    """Train a tagger on a bundled simulated sample, in minutes and without a network connection.
 
     Example: [cyan]collidekit demo --sample jet-flavour[/cyan]
 
     Writes a folder of results with the ROC curves and an HTML report, under [bold]./results[/bold] or
-    [bold]--output[/bold]. Run again, it shows the same results at once.
+    [bold]--output[/bold]. A second run shows the same results without training.
     """
     from collidekit.tasks.demo import run_demo
 
     run_demo(sample, threads)
 
 
-@verb(DO)
+@verb(PIPELINE)
 def run(
     analysis: Analysis,
     files: Annotated[
         list[str] | None,
-        panel(DATA, "--files", "-f", help="Files to learn from: a path, a glob in quotes, a .txt list or a root:// url. "
-               "May be repeated. Without it: those that the analysis file names.", metavar="FILES"),
+        panel(DATA, "--files", "-f", help="Training files: a path, a glob in quotes, a .txt list or a root:// URL. "
+                                        "May be repeated. Default: those of the analysis file.", metavar="FILES"),
     ] = None,
     test_files: Annotated[
         list[str] | None,
-        panel(DATA, "--test-files", "-t", help="Files to judge the tagger by. Without it: those that the analysis file "
-               "names, else the validation rows.", metavar="FILES"),
+        panel(DATA, "--test-files", "-t", help="Test files. Default: those of the analysis file, else the validation "
+                                        "rows.", metavar="FILES"),
     ] = None,
-    dataset_version: Annotated[str | None, panel(DATA, "--dataset-version", help="A name of yours for the dataset.")] = None,
+    dataset_version: Annotated[str | None, panel(DATA, "--dataset-version", help="A name that you choose for the dataset.")] = None,
     skip_bad_files: Annotated[
-        bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read, and count them.")
+        bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files, and count them.")
     ] = False,
     training_version: Annotated[
-        str | None, panel(TRAINING, "--training-version", help="A name of yours for the training.")
+        str | None, panel(TRAINING, "--training-version", help="A name that you choose for the training.")
     ] = None,
     model: Annotated[
         str | None, panel(TRAINING, "--model", autocompletion=complete.networks, help="The network: pfn, mlp, or a file my_network.py.")
     ] = None,
     from_checkpoint: Annotated[
         str | None,
-        panel(TRAINING, "--from", autocompletion=complete.checkpoints, help="Fine-tune: begin with the weights of this checkpoint, folder of a training or model "
-               "that ships, and a fresh head.", metavar="CHECKPOINT"),
+        panel(TRAINING, "--from", autocompletion=complete.checkpoints, help="Fine-tuning: start with the weights of "
+                                        "this checkpoint, folder of a training or bundled model, and a new head.", metavar="CHECKPOINT"),
     ] = None,
-    epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Passes over the training rows.")] = None,
-    batch_size: Annotated[int | None, panel(TRAINING, "--batch-size", help="Rows in a step.")] = None,
+    epochs: Annotated[int | None, panel(TRAINING, "--epochs", help="Number of epochs.")] = None,
+    batch_size: Annotated[int | None, panel(TRAINING, "--batch-size", help="Number of rows in a step.")] = None,
     learning_rate: Annotated[
         float | None, panel(TRAINING, "--learning-rate", help="The largest learning rate.")
     ] = None,
-    seed: Annotated[int | None, panel(TRAINING, "--seed", help="Decides all that is random.")] = None,
+    seed: Annotated[int | None, panel(TRAINING, "--seed", help="Random seed.")] = None,
     folds: Annotated[
         int | None,
-        panel(TRAINING, "--folds", help="Split the rows into so many parts and train one network for each, which it never "
-               "sees. Without test files every row is predicted by that network."),
+        panel(TRAINING, "--folds", help="Number of folds: one network is trained for each part of the rows, on the other parts. Without test files, each row is predicted by the network that was not trained on it."),
     ] = None,
-    fold: Annotated[int | None, panel(TRAINING, "--fold", help="Only the network of this fold, from 0 on.")] = None,
+    fold: Annotated[int | None, panel(TRAINING, "--fold", help="Train only the network of this fold, from 0 on.")] = None,
     fold_rule: Annotated[
         str | None,
-        panel(TRAINING, "--fold-rule", help="The fold of a row: hash of its event number, or remainder (event number % folds), "
-               "as even and odd with 2 folds. Without it: hash.", metavar="RULE"),
+        panel(TRAINING, "--fold-rule", help="How rows are assigned to folds: hash of the event number, or remainder "
+                                        "(event number % folds; even and odd events with 2 folds). Default: hash.", metavar="RULE"),
     ] = None,
     seeds: Annotated[
         str | None,
-        panel(TRAINING, "--seeds", help="Train once with each of these seeds, and combine them to an ensemble: 1,2,3",
+        panel(TRAINING, "--seeds", help="Train once with each of these random seeds, and combine the networks to an ensemble: 1,2,3",
                metavar="SEEDS"),
     ] = None,
     checkpoint: Annotated[
         list[str] | None,
-        panel(TRAINING, "--checkpoint", autocompletion=complete.checkpoints, help="Train nothing: judge this checkpoint, folder or model that ships. Repeated: "
-               "the ensemble of them.", metavar="CHECKPOINT"),
+        panel(TRAINING, "--checkpoint", autocompletion=complete.checkpoints, help="No training: evaluate this "
+                                        "checkpoint, folder or bundled model. Repeat it for an ensemble.", metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
-        str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (the default) or median.")
+        str | None, panel(TRAINING, "--combine", help="How an ensemble is combined: mean (default) or median.")
     ] = None,
     allow_training_rows: AllowTrainingRows = False,
     settings: Annotated[
@@ -115,36 +114,37 @@ def run(
     ] = None,
     track: Annotated[
         str | None,
-        panel(WORK, "--track", help="Who records the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py, with "
-               "commas between them. Without it: csv,tensorboard.", metavar="NAMES"),
+        panel(RUNNING, "--track", help="Trackers that record the training, separated by commas: csv, tensorboard, "
+                                    "mlflow, wandb, or a file my_tracker.py. Default: csv,tensorboard.", metavar="NAMES"),
     ] = None,
     track_files: Annotated[
-        bool, panel(WORK, "--track-files", help="Give the model and the tables to MLflow or Weights & Biases, too.")
+        bool, panel(RUNNING, "--track-files", help="Also record the model and the tables in MLflow or Weights & Biases.")
     ] = False,
     track_online: Annotated[
-        bool, panel(WORK, "--track-online", help="Send runs of Weights & Biases to its server while they train.")
+        bool, panel(RUNNING, "--track-online", help="Upload runs of Weights & Biases to its server during the training.")
     ] = False,
-    workers: Annotated[int | None, panel(WORK, "--workers", help="Processes that read files.")] = None,
+    workers: Annotated[int | None, panel(RUNNING, "--workers", help="Number of processes that read files.")] = None,
     executor: Annotated[
-        str | None, panel(WORK, "--executor", help="Who reads files: futures (processes here) or dask (a cluster).")
+        str | None, panel(RUNNING, "--executor", help="Where files are read: futures (processes on this machine) or dask (a cluster).")
     ] = None,
     scheduler: Annotated[
         str | None,
-        panel(WORK, "--scheduler", help="The Dask cluster: an address or a scheduler file. Without it: one of this "
-               "machine.", metavar="ADDRESS"),
+        panel(RUNNING, "--scheduler", help="The Dask cluster: an address or a scheduler file. Default: a cluster on this "
+                                        "machine.", metavar="ADDRESS"),
     ] = None,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     jobs: Annotated[
         int | None,
-        panel(WORK, "--jobs", help="Split each construction and prediction into so many parts: jobs with --on, else processes here.",
+        panel(RUNNING, "--jobs", help="Number of parts of each construction and prediction: batch jobs with --on, else processes on this machine.",
                min=1, max=100_000),
     ] = None,
     devices: Annotated[
         int | None,
-        panel(WORK, "--devices", help="Processes that construct, train and predict together on each node, each with its GPU where there are some.", min=1),
+        panel(RUNNING, "--devices", help="Number of processes on each node that construct, train and predict together, "
+                                      "each with its own GPU if there are GPUs.", min=1),
     ] = None,
     nodes: Annotated[
-        int | None, panel(WORK, "--nodes", help="Nodes that work together, where torchrun or srun started the processes.", min=1)
+        int | None, panel(RUNNING, "--nodes", help="Number of nodes, if torchrun or srun started the processes.", min=1)
     ] = None,
     on: On = None,
     site: SiteFile = None,
@@ -154,18 +154,18 @@ def run(
     store: Store = None,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """From files to the report: construct the dataset, train, predict, draw ROC curves, find working points.
+    """Run all steps from files to the report: dataset, training, prediction, ROC curves, working points.
 
-    What is there already is not made again, and what was interrupted goes on where it was. A setting that is not given
-    is the one that the analysis file recommends.
+    Existing results are not made again, and interrupted steps continue. Settings default to those of the analysis file.
 
-    With [bold]--seeds[/bold] each seed is trained, judged on its own, and in an ensemble; with [bold]--checkpoint[/bold] a
-    model that is trained already is judged.
+    With [bold]--seeds[/bold], one network is trained and evaluated for each seed, and the ensemble is evaluated. With
+    [bold]--checkpoint[/bold], a trained model is evaluated without training.
 
-    Example: [cyan]collidekit run top_tagging_reference --files train.parquet --test-files test.parquet --epochs 10[/cyan]
+    Example: [cyan]collidekit run top_tagging_reference --files train.parquet --test-files test.parquet --epochs
+    10[/cyan]
 
-    Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold], named by everything that
-    decides what is in it; the path of report.html comes last.
+    Writes one folder for each step under [bold]./results[/bold] or [bold]--output[/bold]. The path of report.html is
+    the last line.
     """
     from collidekit.tasks.jobs import run_as_jobs
     from collidekit.tasks.rank_parts import share_of_rank
@@ -197,47 +197,47 @@ def run(
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given; an empty text is an error, since it names nothing."""
+    """Return the options that were given; raise an error for an empty text."""
     for name, value in settings.items():
         if value == "":
             raise CollidekitError(
-                f"--{name.removesuffix('_name').replace('_', '-')}: the value is empty; leave it out or give one"
+                f"--{name.removesuffix('_name').replace('_', '-')}: the value is empty; give a value or leave the option out"
             )
     return {name: value for name, value in settings.items() if value is not None}
 
 
-@verb(DO)
+@verb(PIPELINE)
 def predict(
     checkpoint: Annotated[
         str,
         typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report, of a published model or of a bundle, or "
                        "the name of a bundled model.", show_default=False, autocompletion=complete.checkpoints),
     ],
-    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
+    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// URLs.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: .root or .parquet.", show_default=False)],
     analysis: Annotated[
         str | None,
-        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
-               "the one of the training."),
+        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Default: "
+                                       "the analysis of the training."),
     ] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
     others: Annotated[
         list[str] | None,
-        panel(ENSEMBLE, "--with", "-w", help="A further checkpoint: their probabilities are combined. May be repeated.",
+        panel(ENSEMBLE, "--with", "-w", help="Another checkpoint, to combine the probabilities. May be repeated.",
                metavar="CHECKPOINT"),
     ] = None,
     combine: Annotated[
-        str | None, panel(ENSEMBLE, "--combine", help="How: mean (the default) or median of the probabilities.")
+        str | None, panel(ENSEMBLE, "--combine", help="How the probabilities are combined: mean (default) or median.")
     ] = None,
     members: Annotated[
-        bool, panel(ENSEMBLE, "--members", help="Write the probabilities of each member too, as prob_<class>_1, _2 ...")
+        bool, panel(ENSEMBLE, "--members", help="Also write the probabilities of each member, as prob_<class>_1, _2 ...")
     ] = False,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Probabilities at the temperature that is stored with the model.")
+        bool, typer.Option("--calibrated", help="Use the temperature that is stored with the model.")
     ] = False,
-    batch_size: Annotated[int, panel(WORK, "--batch-size", help="Rows at a time.", min=1, max=2**31 - 1)] = 1024,
+    batch_size: Annotated[int, panel(RUNNING, "--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1)] = 1024,
     threads: Annotated[
-        int | None, panel(WORK, "--threads", help="Threads of torch; of onnxruntime for a bundle (1).", min=1, max=1024)
+        int | None, panel(RUNNING, "--threads", help="Threads of torch, or for a bundle of onnxruntime (default 1).", min=1, max=1024)
     ] = None,
     allow_training_rows: AllowTrainingRows = False,
     on: On = None,
@@ -246,17 +246,19 @@ def predict(
     trust_code: TrustCode = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Use a trained tagger on new files: class probabilities and discriminators, one row for each selected row.
+    """Apply a trained tagger to new files: class probabilities and discriminators for each selected row.
 
-    Rows come in the order of the files; [bold]file[/bold] and [bold]row[/bold] say where each one is from. The truth
-    may be absent; where it is there, AUC, residuals and efficiencies of assignments are shown. With [bold]--with[/bold] several taggers predict as an ensemble, each
-    with the analysis that it was trained with. Rows that a tagger has learned from are an error, unless
-    [bold]--allow-training-rows[/bold]; with the members of folds (or the folder of their report) each such row is predicted by the
-    member that did not see it. A bundle predicts by onnxruntime, without torch.
+    Rows are in the order of the files. The columns [bold]file[/bold] and [bold]row[/bold] name the file and entry of
+    each row. The files may lack the truth; if they have it, AUC, residuals and efficiencies of assignments are printed.
+
+    With [bold]--with[/bold], several taggers predict as an ensemble, each with the analysis of its training. Rows of
+    the training set are an error without [bold]--allow-training-rows[/bold]. With all members of folds (or the folder
+    of their report), each training row is predicted by the member that was not trained on it. A bundle uses
+    onnxruntime, not torch.
 
     Example: [cyan]collidekit predict best_model.pt 'data/*.root' -o scores.parquet[/cyan]
 
-    Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
+    Writes one file. An existing file is replaced when the new one is complete.
     """
     if done_by_job("inference", out, on, site, dry_run):
         return
@@ -268,15 +270,15 @@ def predict(
 
     first, *more = with_members([checkpoint, *(others or ())])
     if not more and (combine or members):
-        raise CollidekitError("one checkpoint is no ensemble: name the others with --with")
+        raise CollidekitError("--combine and --members need an ensemble: name more checkpoints with --with")
     how = check_combination(combine or "mean")
     if all_bundles([first, *more]):
         from collidekit.runtime.predict_to_file import predict_bundles_to_file
 
         if calibrated:
             raise CollidekitError(
-                "--calibrated: a bundle has the temperature in its graph or none at all, as its card says; leave the option out, and export "
-                "with --calibrated for calibrated probabilities"
+                "--calibrated: does not apply to a bundle; leave it out, and use collidekit export --calibrated to "
+                "make a bundle with calibrated probabilities"
             )
         done = predict_bundles_to_file(
             [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows

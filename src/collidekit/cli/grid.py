@@ -1,11 +1,11 @@
-"""The verb that trains at each point of a grid of settings."""
+"""The verb ``grid``."""
 
 from typing import Annotated
 
 from collidekit.cli.app import (
-    DO,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     Analysis,
     DryRun,
     EachSeed,
@@ -21,33 +21,35 @@ from collidekit.cli.app import (
 )
 
 
-@verb(DO)
+@verb(PIPELINE)
 def grid(
     analysis: Analysis,
     over: Annotated[
         list[str],
-        panel(TRAINING, "--over", help="A setting and its values: --over model_options.width=32,64 --over epochs=5,10. May be "
-              "repeated; each combination is a point.", metavar="NAME=VALUES"),
+        panel(TRAINING, "--over", help="A setting and its values: --over model_options.width=32,64 --over "
+                                       "epochs=5,10. May be repeated. Each combination is a point.", metavar="NAME=VALUES"),
     ],
     seeds: EachSeed = None,
     files: TrainingFiles = None,
     settings: ForAll = None,
-    yes: Annotated[bool, panel(WORK, "--yes", "-y", help="Train more than 1000 points.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    yes: Annotated[bool, panel(RUNNING, "--yes", "-y", help="Allow more than 1000 trainings.")] = False,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     on: On = None,
     site: SiteFile = None,
     dry_run: DryRun = False,
     output: Output = None,
     store: Store = None,
 ) -> None:  # fmt: skip
-    """Train at each point of a grid of settings, and compare the points on the validation rows.
+    """Train at each point of a grid of settings, and compare the points on the validation set.
 
-    The point with the smallest mean validation loss is best. What is trained already is not trained again; an error of one
-    training is said, and the others go on. Test rows are never read.
+    The point with the smallest mean validation loss is best. Existing trainings are not run again. If a training fails,
+    its error is printed and the others continue. Test rows are never read.
 
-    Example: [cyan]collidekit grid ttbar_dilepton --over model_options.width=16,32 --over learning_rate=0.001,0.003 --seeds 1,2[/cyan]
+    Example: [cyan]collidekit grid ttbar_dilepton --over model_options.width=16,32 --over learning_rate=0.001,0.003
+    --seeds 1,2[/cyan]
 
-    Writes a table (JSON, CSV, LaTeX), a plot with parallel coordinates, and best.yaml, an analysis file with the settings of
+    Writes a table (JSON, CSV, LaTeX), a plot with parallel coordinates, and best.yaml, an analysis file with the
+    settings of
     the best point.
     """
     from collidekit.tasks.grid import GridTask, run_grid, run_grid_as_jobs

@@ -1,4 +1,4 @@
-"""The verbs that look at files before a training."""
+"""The verbs ``init``, ``check``, ``trace`` and ``defaults``."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, LOOK, WORK, Analysis, AsJson, Quiet, TrustCode, panel, verb
+from collidekit.cli.app import DATA, PREPARE, RUNNING, Analysis, AsJson, Quiet, TrustCode, panel, verb
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
@@ -16,46 +16,50 @@ if TYPE_CHECKING:
     from collidekit.analysis.schema import Analysis as AnalysisFile
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def init(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Your files: paths, globs, .txt lists; before them SPANet's event file or weaver's data file.",
+            help="Your files: paths, globs, .txt lists. To translate SPANet's event file or weaver's data file, name it first.",
             show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The analysis file to write.")] = Path("analysis.yaml"),
     tree: Annotated[
         str | None,
-        typer.Option(help="The tree of a ROOT file with several, or the group of an HDF5 file.", show_default=False),
+        typer.Option(
+            help="The tree of a ROOT file with several trees, or the group of an HDF5 file.", show_default=False
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Begin an analysis of your own: look at your files and write a commented analysis file for them.
+    """Read your files and write a commented analysis file for them.
 
-    It guesses collections, four-momenta, the columns of the jet, and which column is the truth. Columns that look like truth, a
-    weight or another tagger's score become comments and are no inputs. It knows the layouts of PFNano, NanoAOD, ATLAS flavour tagging,
-    Delphes, JetClass, SPANet and the Top Tagging Reference Dataset. It ends with a short check. Read the file once before you run it.
+    The verb guesses collections, four-momenta, the columns of the jet, and the truth. Columns that look like truth,
+    weights or scores of other taggers become comments and are not inputs. It knows the layouts of PFNano, NanoAOD,
+    ATLAS flavour tagging, Delphes, JetClass, SPANet and the Top Tagging Reference Dataset. At the end it runs a short
+    check. Read the file before you run it.
 
     Example: [cyan]collidekit init 'data/*.root' -o my_analysis.yaml[/cyan]
 
-    With SPANet's event file, [cyan]collidekit init event.yaml data.h5[/cyan], it is translated: inputs, assignments with what may be
-    exchanged, regressions and classes. What cannot be translated is named.
+    An event file of SPANet is translated: [cyan]collidekit init event.yaml data.h5[/cyan]. This includes inputs,
+    assignments with their symmetries, regressions and classes. Everything that cannot be translated is listed.
 
-    With weaver's data configuration, [cyan]collidekit init data.yaml 'train/*.root'[/cyan], it is converted in the same way.
+    A data configuration of weaver is converted in the same way: [cyan]collidekit init data.yaml 'train/*.root'[/cyan].
 
-    Writes one file, and never over one that is there already unless told to.
+    Writes one file. An existing file is replaced only with [bold]--force[/bold].
     """
     from rich.console import Console
 
-    from collidekit.cli.started import print_check, print_next
+    from collidekit.cli.init_summary import print_check, print_next
     from collidekit.starter.starter import start_analysis
 
     console = Console(highlight=False, soft_wrap=True)
     if files[0].lower().endswith(".ini"):
         raise CollidekitError(
-            f"{files[0]}: is an event file of SPANet 1; write it as .yaml with INPUTS, EVENT and PERMUTATIONS, as SPANet 2 has them"
+            f"{files[0]}: this is an event file of SPANet 1; write it in the format of SPANet 2, a .yaml file with "
+            f"INPUTS, EVENT and PERMUTATIONS"
         )
     if files[0].lower().endswith((".yaml", ".yml")):
         _translate(console, files, out, tree, force)
@@ -66,14 +70,14 @@ def init(
     _print_inputs_and_targets(console, made.analysis)
     has_classes = any(made.class_counts.values())
     if made.analysis.classes and not has_classes and not made.analysis.row_targets:
-        console.print("Classes  [yellow]no column looks like the truth: fill them in before you run[/yellow]")
-    for said in made.notes:
-        console.print(f"Note     {literal(said)}")
+        console.print("Classes  [yellow]no column looks like the truth; fill in the classes before you run[/yellow]")
+    for note in made.notes:
+        console.print(f"Note     {literal(note)}")
     if made.positions:
         more = ", ..." if len(made.positions) > 6 else ""
         console.print(
-            f"Note     the truth in the files ({literal(', '.join(made.positions[:6]))}{more}) is left out: write targets that learn it, or give "
-            "SPANet's event file first, [cyan]collidekit init event.yaml FILES[/cyan]"
+            f"Note     the truth in the files ({literal(', '.join(made.positions[:6]))}{more}) is not used: write "
+            f"targets for it, or name SPANet's event file first, [cyan]collidekit init event.yaml FILES[/cyan]"
         )
     if made.unreadable:
         console.print(
@@ -96,50 +100,51 @@ def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> N
 
 
 def _translate(console: "Console", files: list[str], out: Path, tree: str | None, force: bool) -> None:
-    """``init`` of an event file of SPANet, or of a data configuration of weaver."""
+    """Translate an event file of SPANet or a data configuration of weaver, and print the result."""
     from collidekit.starter.translate import translate
 
     made = translate(Path(files[0]), files[1:], out, tree, force)
     _print_inputs_and_targets(console, made.analysis)
     if made.analysis.classes:
         console.print(f"Classes  {', '.join(made.analysis.classes)}")
-    for said in made.not_translated:
-        console.print(f"[yellow]Not translated[/yellow]: {literal(said)}")
-    for said in made.notes:
-        console.print(f"Note     {literal(said)}")
+    for text in made.not_translated:
+        console.print(f"[yellow]Not translated[/yellow]: {literal(text)}")
+    for note in made.notes:
+        console.print(f"Note     {literal(note)}")
     console.print(
         f"[bold green]Written[/bold green]: {literal(made.path)}\nNext:    [cyan]collidekit check {literal(made.path)}[/cyan]"
     )
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def check(
     analysis: Analysis,
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Files to look at. Without them: those that the analysis file names.", show_default=False),
+        typer.Argument(help="Files to check. Default: those of the analysis file.", show_default=False),
     ] = None,
     named_files: Annotated[
-        list[str] | None, panel(DATA, "--files", "-f", help="The same, as run has them. May be repeated.", metavar="FILES")
+        list[str] | None, panel(DATA, "--files", "-f", help="Files to check, the same option as in run. May be repeated.", metavar="FILES")
     ] = None,
     test_files: Annotated[
         list[str] | None,
-        panel(DATA, "--test-files", "-t", help="Test files, which must not share rows with the others. May be repeated.",
+        panel(DATA, "--test-files", "-t", help="Test files, which must have no rows in common with the training files. May be repeated.",
                metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(RUNNING, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Find what would spoil a training before it does: one pass over the files, in bounded memory.
+    """Find problems before a training, in one pass over the files and in bounded memory.
 
-    Shows rows, cutflow, classes, the range of each feature, and what the dataset will take. Finds missing branches, rows in
-    two classes, NaN, constant features, repeated rows, rows that are in both training and test files, wrong training
-    settings of the analysis file, and features that alone separate classes better than all others together: those are often truth.
+    Shows rows, cutflow, classes, the range of each feature, and the disk space, memory and time of the dataset. Finds
+    missing branches, rows in two classes, NaN, constant features, repeated rows, rows that are in both training and
+    test files, wrong training settings in the analysis file, and features that alone separate classes better than all
+    others together (these are often truth).
 
     Example: [cyan]collidekit check my_analysis.yaml 'train/*.root' --test-files 'test/*.root'[/cyan]
 
-    Writes nothing. Exit code 2 if there are errors, 0 if there are only warnings.
+    Writes nothing. The exit code is 2 if there are errors, and 0 if there are only warnings.
     """
     from rich.console import Console
 
@@ -152,7 +157,7 @@ def check(
     from collidekit.training.choice import check_recommended
 
     found = check_named(analysis, [*(files or ()), *(named_files or ())] or None, test_files, rows)
-    check_recommended(found.plan)  # before the verdict
+    check_recommended(found.plan)
     found.problems.extend(
         Problem(f"{part.name}: {text}")
         for part in found.parts
@@ -166,25 +171,25 @@ def check(
         raise typer.Exit(2)
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def trace(
     analysis: Analysis,
     file: Annotated[str, typer.Argument(help="The file.", show_default=False)],
     row: Annotated[int, typer.Argument(help="Number of the row in the file; the first is 0.", show_default=False)],
     member: Annotated[
-        int, typer.Option(help="Where an analysis has its rows inside of events ('rows: Jet'): which one of the event.")
+        int, typer.Option(help="Number of the row in its event, if rows are inside events ('rows: Jet').")
     ] = 0,
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="A best_model.pt, the folder of a TrainingTask or of a published model, or a model that ships: "
-                     "show the scaled inputs and the answer of its network too.", show_default=False),
+        typer.Option(help="A best_model.pt, the folder of a TrainingTask or of a published model, or a bundled model: "
+                          "also show the scaled inputs and the output of the network.", show_default=False),
     ] = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """Answer "why this number?": follow one row from the file to the network.
+    """Follow one row from the file to the network.
 
-    Shows the values in the file, each condition of the selection, each variable after those it needs, the class, and each
-    feature with what happened on its way: default, bounds, order and limit.
+    Shows the values in the file, each condition of the selection, each variable after the variables that it needs, the
+    class, and each feature with every change of its value: default, bounds, order and limit.
 
     Example: [cyan]collidekit trace top_tagging_reference jets.parquet 1234 --checkpoint best_model.pt[/cyan]
 
@@ -209,28 +214,28 @@ def trace(
     show_answer(answer, Console())
 
 
-@verb(LOOK)
+@verb(PREPARE)
 def defaults(
-    analysis: Annotated[str, typer.Argument(help="An analysis file, or the name of one that ships.", show_default=False)],
+    analysis: Annotated[str, typer.Argument(help="An analysis file, or the name of a bundled one.", show_default=False)],
     files: Annotated[
         list[str] | None,
-        panel(DATA, "--files", "-f", help="Files to look at. Without it: those that the analysis file names. May be repeated.",
+        panel(DATA, "--files", "-f", help="Files to read. Default: those of the analysis file. May be repeated.",
               metavar="FILES"),
     ] = None,
-    rows: Annotated[int | None, panel(WORK, "--rows", help="Look at so many rows only, spread over the files.", min=1)] = None,
+    rows: Annotated[int | None, panel(RUNNING, "--rows", help="Read at most this number of rows, spread over the files.", min=1)] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Show the features that are never missing, too.")
+        bool, typer.Option("--all", help="Also show features without missing values.")
     ] = False,
 ) -> None:  # fmt: skip
-    """Find defaults that lie near the bulk of the data, for what is missing.
+    """Find defaults for missing values, near the bulk of the data.
 
-    Shows for each feature which share of its values is at the default, where 99 % of the others lie, how many widths of the
-    scaling the default is away from them, and a default next to them. A network learns best from missing values that lie
-    near all others and are not among them.
+    Shows for each feature the fraction of its values at the default, the range of 99 % of the other values, the
+    distance of the default from this range in widths of the scaling, and a default next to the range. Networks train
+    best if the default is near all other values, but outside their range.
 
     Example: [cyan]collidekit defaults my_analysis.yaml --files 'train/*.root'[/cyan]
 
-    Writes nothing; the last lines are to be pasted into the analysis file.
+    Writes nothing. Paste the last lines into the analysis file.
     """
     from rich.console import Console
 

@@ -1,34 +1,34 @@
-"""The verbs that make samples and files of events."""
+"""The verbs ``simulate`` and ``export-events``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import MAKE, Analysis, DryRun, On, SiteFile, done_by_job, verb
+from collidekit.cli.app import SAMPLES, Analysis, DryRun, On, SiteFile, done_by_job, verb
 from collidekit.plain_text import literal
 
 
-@verb(MAKE)
+@verb(SAMPLES)
 def simulate(
     sample: Annotated[
         str, typer.Argument(help="top-tagging, jet-flavour, ttbar-dilepton, ttbar-hadronic, tth-semileptonic or moons.", show_default=False)
     ],
     jets: Annotated[
-        int, typer.Option("--jets", "--events", "-n", help="How many jets; events of ttbar, ttH and moons.", show_default=False)
+        int, typer.Option("--jets", "--events", "-n", help="Number of jets, or of events for ttbar, ttH and moons.", show_default=False)
     ],
     out: Annotated[
         Path, typer.Option("--out", "-o", show_default=False,
                            help="The file to write: .root; .h5 for ttbar-hadronic and tth-semileptonic; for jet-flavour also .json.gz.")
     ],
     source: Annotated[
-        Path | None, typer.Option("--from", help="A ROOT file of the sample jet-flavour: its first jets in place of new ones.",
+        Path | None, typer.Option("--from", help="Convert the first jets of this ROOT file of the sample jet-flavour, without simulation.",
                                   show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same rows, with any number of workers.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed. The same seed gives the same rows with any number of workers.")] = 1,
+    workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
     mantissa_bits: Annotated[
-        int | None, typer.Option(help="Keep so many bits of each float of lists, for smaller files (1 to 23).",
+        int | None, typer.Option(help="Number of bits to which floats of lists are rounded (1 to 23), for smaller files.",
                                  show_default=False),
     ] = None,
     settings: Annotated[
@@ -39,18 +39,19 @@ def simulate(
     site: SiteFile = None,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Simulate jets or top pairs with Pythia and FastJet, and a parametrised detector; or two moons with a mass.
+    """Simulate jets or top pairs with Pythia, FastJet and a parametrised detector, or two moons with a mass.
 
-    All but moons need the extra packages of [bold]pip install 'collidekit\\[simulate]'[/bold].
+    All samples except moons need [bold]pip install 'collidekit\\[simulate]'[/bold].
 
     Example: [cyan]collidekit simulate top-tagging --jets 10000 -o jets.root --workers 4[/cyan]
 
-    Settings of ttbar-dilepton: energy (TeV, 13), taus (1: W to tau, too). Settings of ttbar-hadronic and tth-semileptonic: energy,
+    Settings of ttbar-dilepton: energy (TeV, 13), taus (1: also W to tau). Settings of ttbar-hadronic and
+    tth-semileptonic: energy,
     max_jets (10 and 12), min_bjets (0). Settings of moons: noise, angle, min_mass, max_mass, mean, width, beta.
 
-    Writes one ROOT file with the TTree [bold]tree[/bold], which appears under its name only when it is complete. ttbar-hadronic
-    and tth-semileptonic are written as HDF5 in SPANet's layout, under a name that ends in .h5 or .hdf5. Jets of jet-flavour under a name that ends in
-    .json.gz are JSON lines, in the layout of the public data of arXiv 1607.08633.
+    Writes one ROOT file with the TTree [bold]tree[/bold], which appears when it is complete. ttbar-hadronic and
+    tth-semileptonic are written as HDF5 in SPANet's layout, to a file name that ends in .h5 or .hdf5. jet-flavour can
+    also be written to .json.gz: JSON lines in the layout of the public data of arXiv 1607.08633.
     """
     if done_by_job("simulation", out, on, site, dry_run, "--workers"):
         return
@@ -61,7 +62,7 @@ def simulate(
     typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
 
 
-@verb(MAKE)
+@verb(SAMPLES)
 def export_events(
     analysis: Analysis,
     out: Annotated[
@@ -69,36 +70,36 @@ def export_events(
     ],
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Files to read. Without them: the training files that the analysis file names.", show_default=False),
+        typer.Argument(help="Files to read. Default: the training files of the analysis file.", show_default=False),
     ] = None,
     padding: Annotated[
-        float | None, typer.Option("--padding", help="What fills lists up to their limit in .npz and .h5: a number or nan.",
+        float | None, typer.Option("--padding", help="Padding value of lists in .npz and .h5: a number or nan.",
                                    show_default="-999"),
     ] = None,
     drop_nan: Annotated[
-        bool, typer.Option("--drop-nan", help="Drop rows in which an input or a truth is NaN or infinite, and count them.")
+        bool, typer.Option("--drop-nan", help="Drop rows with NaN or infinite inputs or truth, and count them.")
     ] = False,
     units: Annotated[
-        str | None, typer.Option("--units", help="Write energies in MeV, GeV or TeV, by the units of the analysis file.",
+        str | None, typer.Option("--units", help="Write energies in MeV, GeV or TeV, converted from the units in the analysis file.",
                                  show_default=False),
     ] = None,
     max_rows: Annotated[
-        int | None, typer.Option("--max-rows", help="Write only the first rows.", show_default=False)
+        int | None, typer.Option("--max-rows", help="Largest number of rows to write, from the start.", show_default=False)
     ] = None,
     split: Annotated[
-        bool, typer.Option("--split", help="Add the column split: 0 training, 1 validation, 2 test, as a training divides "
-                           "them; with folds, the column fold."),
+        bool, typer.Option("--split", help="Add the column split as in a training: 0 training, 1 validation, 2 test. "
+                                        "With folds, add the column fold."),
     ] = False,
 ) -> None:  # fmt: skip
     """Write selected events as plain arrays for other tools: inputs, truth, weights, spectators and event numbers.
 
-    Files are read as for a training: selection, variables, order, limits. Columns have the names of the features. Collections
-    are padded arrays with a column of counts in .npz and .h5, and lists in .root and .parquet. The entry [bold]metadata[/bold]
-    describes the columns as JSON.
+    Selection, variables, order and limits are applied as in a training. Columns have the names of the features.
+    Collections are padded arrays with a column of counts in .npz and .h5, and lists in .root and .parquet. The entry
+    [bold]metadata[/bold] describes the columns as JSON.
 
     Example: [cyan]collidekit export-events ttbar_dilepton -o events.npz --units MeV --split[/cyan]
 
-    Writes one file, which appears under its name only when it is complete; an earlier one is replaced.
+    Writes one file. An existing file is replaced when the new one is complete.
     """
     from rich.console import Console
 

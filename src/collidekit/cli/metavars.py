@@ -1,4 +1,4 @@
-"""What stands for the value of an option in a page of help: NUMBER, FILE or NAME rather than TEXT or INTEGER."""
+"""Metavars of options in help pages: NUMBER, FILE or NAME instead of TEXT or INTEGER."""
 
 import inspect
 from collections.abc import Callable
@@ -14,12 +14,12 @@ NAMES = {
     "study": "NAME", "track": "NAMES", "training_version": "NAME", "tree": "NAME", "units": "MeV|GeV|TeV", "variants": "NAMES", "checkpoint": "CHECKPOINT",
     "out": "PATH", "output": "FOLDER",
 }  # fmt: skip
-"""By the name of the parameter, where its type alone says too little."""
+"""Metavars by the name of the parameter, if its type is not enough."""
 KINDS: dict[Any, str] = {int: "NUMBER", float: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
 def name_values(function: Callable[..., None]) -> None:
-    """Give every option of a verb that has no metavar one, by its name or its type."""
+    """Set the metavar of every option of a verb that has none, from its name or its type."""
     hints = get_type_hints(function, include_extras=True)
     for name in inspect.signature(function).parameters:
         hint = hints.get(name)

@@ -1,38 +1,42 @@
-"""The verb that reconstructs top pairs with classical methods."""
+"""The verb ``reconstruct``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from collidekit.cli.app import DATA, DO, Analysis, panel, verb
+from collidekit.cli.app import DATA, PIPELINE, Analysis, panel, verb
 from collidekit.plain_text import literal
 
 
-@verb(DO)
+@verb(PIPELINE)
 def reconstruct(
     analysis: Analysis,
-    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// urls.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="What to write: .root or .parquet.", show_default=False)],
+    files: Annotated[list[str], typer.Argument(help="Files: paths, globs, .txt lists, root:// URLs.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write: .root or .parquet.", show_default=False)],
     methods: Annotated[
-        str | None, typer.Option("--methods", help="Methods, with commas between. Without it: all but delta_r_greedy and sonnenschein.",
+        str | None, typer.Option("--methods", help="Methods, separated by commas. Default: all except delta_r_greedy and sonnenschein.",
                                  metavar="NAMES", show_default=False),
     ] = None,
     plots: Annotated[
-        Path | None, typer.Option("--plots", help="A folder for tables and plots of the comparison with the truth.",
+        Path | None, typer.Option("--plots", help="Folder for tables and plots of the comparison with the truth.",
                                   show_default=False),
     ] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
 ) -> None:  # fmt: skip
-    """Reconstruct dileptonic top pairs with classical methods: which jet belongs to which lepton, and the neutrinos. No training is needed.
+    """Reconstruct dileptonic top pairs with classical methods: the jet of each lepton, and the neutrinos.
 
-    The key [bold]dilepton[/bold] of the analysis file says where leptons, jets and missing momentum are, and its key [bold]methods[/bold]
-    holds settings. The truth may be absent; where it is there, the methods are compared with it.
+    No training is needed. The key [bold]dilepton[/bold] of the analysis file names leptons, jets and missing momentum,
+    and its key [bold]methods[/bold] has settings. The files may lack the truth; if they have it, the methods are
+    compared with it.
 
-    Example: [cyan]collidekit reconstruct ttbar_dilepton events.root -o methods.root --methods ellipse,neutrino_weighting[/cyan]
+    Example: [cyan]collidekit reconstruct ttbar_dilepton events.root -o methods.root --methods
+    ellipse,neutrino_weighting[/cyan]
 
-    Writes one file with a row for each selected event: <method>_index_<slot> (position of the jet in the file, -1 for none),
-    <method>_nu_px to <method>_nubar_pz, <method>_m_tt, <method>_score, <method>_status. It appears under its name only when it is complete.
+    Writes one file with a row for each selected event: <method>_index_<slot> (position of the jet in the file, -1 for
+    none),
+    <method>_nu_px to <method>_nubar_pz, <method>_m_tt, <method>_score, <method>_status. The file appears when it is
+    complete.
     """
     from rich.console import Console
 

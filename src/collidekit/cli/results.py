@@ -1,4 +1,4 @@
-"""The verbs that list and compare results."""
+"""The verbs ``runs`` and ``compare``."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,26 @@ from typing import Annotated
 import typer
 
 from collidekit.cli import complete
-from collidekit.cli.app import DATA, JUDGE, KEEP, WORK, AllowTrainingRows, AsJson, Output, Quiet, TrustCode, panel, verb
+from collidekit.cli.app import (
+    DATA,
+    EVALUATE,
+    MANAGE,
+    RUNNING,
+    AllowTrainingRows,
+    AsJson,
+    Output,
+    Quiet,
+    TrustCode,
+    panel,
+    verb,
+)
 from collidekit.errors import CollidekitError
 
 
-@verb(KEEP)
+@verb(MANAGE)
 def runs(
     analysis: Annotated[
-        str | None, typer.Argument(help="Only the trainings of this analysis, by its name.", show_default=False, autocompletion=complete.trained_analyses)
+        str | None, typer.Argument(help="List only the trainings of this analysis.", show_default=False, autocompletion=complete.trained_analyses)
     ] = None,
     discriminator: Annotated[
         str | None,
@@ -26,12 +38,12 @@ def runs(
 ) -> None:  # fmt: skip
     """List every training in the results: network, recipe, epochs, AUC with its error, processor time and folder.
 
-    Settings that all trainings of an analysis share are listed once; each training shows only what differs. Interrupted and damaged
-    trainings are listed, too.
+    Settings that all trainings of an analysis share are listed once. Each training shows only its other settings.
+    Interrupted and damaged trainings are listed, too.
 
     Example: [cyan]collidekit runs --discriminator BvsL[/cyan]
 
-    Writes nothing. Compare some of them with [cyan]collidekit compare RUN RUN[/cyan].
+    Writes nothing. To compare trainings: [cyan]collidekit compare RUN RUN[/cyan].
     """
     from rich.console import Console
 
@@ -47,45 +59,46 @@ def runs(
         show_trainings(found, results, Console(), discriminator)
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def compare(
     named: Annotated[
         list[str],
         typer.Argument(help="Folders of reports or trainings, the first letters of their hash, checkpoints, or .parquet files of "
-                       "predictions. The first one is what the others are compared to.", metavar="RUN...", show_default=False, autocompletion=complete.runs),
+                       "predictions. The first one is the reference.", metavar="RUN...", show_default=False, autocompletion=complete.runs),
     ],
     taggers: Annotated[
         list[str] | None,
-        typer.Option("--tagger", help="A score that the files hold: BRANCH or NAME=EXPRESSION, such as DeepJet=Jet_btagDeepFlavB; GN2v01 "
-                     "for GN2v01_pb, _pc and _pu. DISCRIMINATOR: before it says where it belongs. May be repeated.",
+        typer.Option("--tagger", help="A score in the files: BRANCH or NAME=EXPRESSION, such as DeepJet=Jet_btagDeepFlavB; GN2v01 "
+                     "for GN2v01_pb, _pc and _pu. Write DISCRIMINATOR: before it to name its discriminator. May be repeated.",
                      metavar="TAGGER", show_default=False),
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", help="The name of a run in tables, plots and legends. Repeat it, one for each run in their order.",
+        typer.Option("--name", help="Name of a run in tables, plots and legends. Repeat it for each run, in the same order.",
                      metavar="NAME", show_default=False),
     ] = None,
     attacked: Annotated[
         bool, typer.Option("--attacked", help="Add the attacked predictions of each run, such as those under fgsm or noise.")
     ] = False,
     f_c: Annotated[
-        float, typer.Option("--f-c", help="Fraction of c in the discriminant of a tagger with pb, pc and pu.", metavar="FRACTION")
+        float, typer.Option("--f-c", help="Fraction of c jets in the discriminant of a tagger with pb, pc and pu.", metavar="FRACTION")
     ] = 0.1,
     files: Annotated[
         list[str] | None,
-        panel(DATA, "--files", "-f", help="Predict these files now with every run. Without it: the predictions that were made with the "
-              "reports. May be repeated.", metavar="FILES"),
+        panel(DATA, "--files", "-f", help="Predict these files with every run. Default: use the predictions of the "
+                                        "reports. May be repeated.", metavar="FILES"),
     ] = None,
     analysis: Annotated[
         str | None,
-        panel(DATA, "--analysis", help="With --files: another analysis with the same inputs, for files of another layout.", metavar="ANALYSIS"),
+        panel(DATA, "--analysis", help="With --files: another analysis with the same inputs, for files of another "
+                                       "layout.", metavar="ANALYSIS"),
     ] = None,
     replicates: Annotated[
-        int, panel(WORK, "--replicates", help="Bootstrap replicates for the errors. Default: 200.", min=20, max=100_000, metavar="NUMBER")
+        int, panel(RUNNING, "--replicates", help="Number of bootstrap replicates. Default: 200.", min=20, max=100_000, metavar="NUMBER")
     ] = 200,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024, metavar="NUMBER")] = None,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024, metavar="NUMBER")] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the numbers, pictures and page.", metavar="FOLDER")
+        Path, typer.Option("--out", "-o", help="Folder for numbers, pictures and HTML page.", metavar="FOLDER")
     ] = Path("comparison"),
     as_json: AsJson = False,
     allow_training_rows: AllowTrainingRows = False,
@@ -95,8 +108,9 @@ def compare(
 ) -> None:  # fmt: skip
     """Compare trained taggers on the same rows: ROC curves with paired ratios, differences with errors and significance.
 
-    Runs that differ only by their seed become one curve with a band. Names tell trainings apart by what differs in their recipes. Runs
-    on different rows are compared without pairs, with a warning; runs with different classes are an error.
+    Runs that differ only by their random seed become one curve with a band. The default names of trainings contain
+    their different settings. Runs on different rows are compared without pairing, with a warning. Runs with different
+    classes are an error.
 
     Example: [cyan]collidekit compare 04b9 8cd5 --tagger DeepJet=Jet_btagDeepFlavB[/cyan]
 
@@ -113,7 +127,7 @@ def compare(
 
     if files and attacked:
         raise CollidekitError(
-            "--attacked: does nothing beside --files, which are predicted as they are; leave out one of them"
+            "--attacked: has no effect with --files, which are predicted without attacks; leave out one of the two"
         )
     for option, given in (
         ("--analysis", analysis),
@@ -121,7 +135,7 @@ def compare(
         ("--allow-training-rows", allow_training_rows),
     ):
         if given and not files:
-            raise CollidekitError(f"{option}: acts only with --files; leave it out or name files to predict")
+            raise CollidekitError(f"{option}: has an effect only with --files; leave it out or name files to predict")
     if files:
         from collidekit.tasks.compared_models import predict_runs
 

@@ -1,11 +1,11 @@
-"""The verb that searches for good settings."""
+"""The verb ``search``."""
 
 from typing import Annotated, Any
 
 from collidekit.cli.app import (
-    DO,
+    PIPELINE,
+    RUNNING,
     TRAINING,
-    WORK,
     Analysis,
     DryRun,
     EachSeed,
@@ -21,53 +21,56 @@ from collidekit.cli.app import (
 )
 
 
-@verb(DO)
+@verb(PIPELINE)
 def search(
     analysis: Analysis,
     space: Annotated[
-        str, panel(TRAINING, "--space", help="The space file: settings and the values to search, see docs/search.md.", metavar="FILE")
+        str, panel(TRAINING, "--space", help="The space file with settings and their possible values, see docs/search.md.", metavar="FILE")
     ],
     trials: Annotated[
         int | None,
-        panel(TRAINING, "--trials", "-n", help="Trials in the study, with those that are there. Without it: 20, or all points of a grid.",
+        panel(TRAINING, "--trials", "-n", help="Number of trials in the study, including existing ones. Default: 20, "
+                                        "or all points of a grid.",
               min=1),
     ] = None,
     sampler: Annotated[str, panel(TRAINING, "--sampler", help="How settings are drawn: tpe, random or grid.")] = "tpe",
     seeds: EachSeed = None,
     metric: Annotated[
-        str, panel(TRAINING, "--metric", help="The column of history.csv that is compared, at the epoch that is kept.")
+        str, panel(TRAINING, "--metric", help="The column of history.csv to compare, at the best epoch.")
     ] = "val_loss",
     direction: Annotated[
-        str, panel(TRAINING, "--direction", help="minimize or maximize. Without it: by the metric.")
+        str, panel(TRAINING, "--direction", help="minimize or maximize. Default: depends on the metric.")
     ] = "",
     prune: Annotated[
         bool | None,
-        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than others at the same epoch. Without it: yes, but "
-              "not in a grid, nor where epochs are searched."),
+        panel(TRAINING, "--prune/--no-prune", help="Stop trials that are worse than others at the same epoch. "
+                                        "Default: yes, except in a grid or if the number of epochs is searched."),
     ] = None,
     pruner: Annotated[
         str,
-        panel(TRAINING, "--pruner", help="How trials are compared: median, or halving or hyperband, where one of three goes on to three "
-              "times the epochs."),
+        panel(TRAINING, "--pruner", help="How trials are compared: median, halving or hyperband. In the last two, one "
+                                        "third of the trials continues to three times the epochs."),
     ] = "median",
-    warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Epochs before a trial may be stopped.", min=0)] = 0,
+    warmup: Annotated[int, panel(TRAINING, "--prune-warmup", help="Number of epochs before a trial may be stopped.", min=0)] = 0,
     sampler_seed: Annotated[int, panel(TRAINING, "--sampler-seed", help="Random seed of the draws.", min=0)] = 1,
     files: TrainingFiles = None,
     settings: ForAll = None,
     storage: Annotated[
         str,
-        panel(WORK, "--storage", help="A journal file, or postgresql://user@host/database. Without it: a journal file beside the output."),
+        panel(RUNNING, "--storage", help="A journal file, or postgresql://user@host/database. Default: a journal file beside the output."),
     ] = "",
     study: Annotated[
-        str, panel(WORK, "--study", help="Name of the study in the storage. Without it: from the analysis and all settings.")
+        str, panel(RUNNING, "--study", help="Name of the study in the storage. Default: from the analysis and all settings.")
     ] = "",
-    workers: Annotated[int, panel(WORK, "--workers", help="Processes here that train at the same time; on a batch system, jobs.", min=1, max=1024)] = 1,
+    workers: Annotated[int, panel(RUNNING, "--workers", help="Number of processes that train at the same time; on a "
+                                        "batch system, number of jobs.", min=1, max=1024)] = 1,
     heartbeat: Annotated[
-        float, panel(WORK, "--heartbeat", help="Seconds between signs of life; a trial that misses two is run again.")
+        float, panel(RUNNING, "--heartbeat", help="Seconds between heartbeats. A trial without two of them is run again.")
     ] = 60.0,
-    yes: Annotated[bool, panel(WORK, "--yes", "-y", help="A grid of more than 1000 points.")] = False,
+    yes: Annotated[bool, panel(RUNNING, "--yes", "-y", help="Allow a grid of more than 1000 points.")] = False,
     threads: Annotated[
-        int | None, panel(WORK, "--threads", help="Threads of torch for each worker. Without it: all processors, divided by the workers.",
+        int | None, panel(RUNNING, "--threads", help="Threads of torch for each worker. Default: number of processors "
+                                        "divided by the number of workers.",
                           min=1, max=1024)
     ] = None,
     on: On = None,
@@ -76,15 +79,16 @@ def search(
     output: Output = None,
     store: Store = None,
 ) -> None:  # fmt: skip
-    """Search for good settings: draw them from a space, train, and compare on the validation rows.
+    """Search for good settings: draw them from a space, train, and compare on the validation set.
 
-    The same command goes on with a search that was stopped, and with more [bold]--trials[/bold] it adds to one that was finished. The
-    same command at the same time, here or on another machine with the same storage, helps. Test rows are never read.
+    The same command continues an interrupted search, or, with more [bold]--trials[/bold], a complete one. To share a
+    search, run the same command at the same time, also on other machines with the same storage. Test rows are never
+    read.
 
     Example: [cyan]collidekit search top_tagging --space space.yaml --trials 40 --workers 2[/cyan]
 
-    Writes search.html, a page with history, importance, parallel coordinates, slices and the cost in CPU hours, trials.csv, and
-    best.yaml, an analysis file with the best settings. Needs [bold]pip install 'collidekit\\[search]'[/bold].
+    Writes search.html (history, importance, parallel coordinates, slices, CPU hours), trials.csv, and best.yaml, an
+    analysis file with the best settings. Needs [bold]pip install 'collidekit\\[search]'[/bold].
     """
     from collidekit.extras import need
     from collidekit.tasks.jobs import run_as_jobs

@@ -1,4 +1,4 @@
-"""The verbs that use and share trained models."""
+"""The verbs ``models``, ``publish``, ``export`` and ``verify``."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from collidekit.cli import complete
-from collidekit.cli.app import CARD, DATA, SHARE, WORK, AllowTrainingRows, AsJson, TrustCode, panel, verb
+from collidekit.cli.app import CARD, DATA, RUNNING, SHARE, AllowTrainingRows, AsJson, TrustCode, panel, verb
 from collidekit.plain_text import literal
 
 
@@ -16,16 +16,16 @@ def models(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A bundled model, or the folder of a published one: print its card.",
+            help="Print the card of a bundled model, or of the folder of a published model.",
             show_default=False,
             autocompletion=complete.bundled_models,
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the trained models that ship, or print the card of one: data, recipe, scores, limits.
+    """List the bundled models, or print the card of one: data, recipe, scores, limits.
 
-    Use one by its name, as in [cyan]collidekit predict top-tagging/pair_transformer FILES -o scores.root[/cyan].
+    Use a model by its name: [cyan]collidekit predict top-tagging/pair_transformer FILES -o scores.root[/cyan].
 
     Example: [cyan]collidekit models[/cyan]
 
@@ -56,20 +56,20 @@ def publish(
     ] = None,
     data: Annotated[
         str | None,
-        panel(CARD, "--data", help="What it learned from, in a few words: 'Top Quark Tagging Reference Dataset'."),
+        panel(CARD, "--data", help="Short description of the training data: 'Top Quark Tagging Reference Dataset'."),
     ] = None,
-    licence: Annotated[str | None, panel(CARD, "--licence", help="The licence of these data, such as CC-BY-4.0.")] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Go on without files that cannot be read.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there, and its card.")] = False,
-    threads: Annotated[int | None, panel(WORK, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
+    licence: Annotated[str | None, panel(CARD, "--licence", help="Licence of the training data, such as CC-BY-4.0.")] = None,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing model and its card.")] = False,
+    threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """Make a model that can be given to others: weights as safetensors, a description as JSON, a model card.
+    """Make a model for other people: weights as safetensors, a description as JSON, and a model card.
 
-    What is known of the training fills the card: network, settings, rows, epochs, time, versions. With
-    [bold]--test-files[/bold] the scores are measured with the weights that were written. What only you can know is marked
-    AUTHOR in the card.
+    The card contains the recorded facts of the training: network, settings, rows, epochs, time, versions. With
+    [bold]--test-files[/bold], the scores are measured with the written weights. Fill in the places in the card that are
+    marked AUTHOR.
 
     Example: [cyan]collidekit publish best_model.pt my_tagger --test-files 'test/*.root' --licence CC-BY-4.0[/cyan]
 
@@ -98,31 +98,29 @@ def publish(
     console.print(f"[bold green]Published[/bold green]: {literal(made.folder)} ({made.size / 1e6:.2f} MB)")
     if made.open_marks:
         places = "1 place" if made.open_marks == 1 else f"{made.open_marks} places"
-        console.print(
-            f"Next: write what only you know into {literal(made.folder / 'README.md')}: {places} marked AUTHOR"
-        )
+        console.print(f"Next: fill in {places} marked AUTHOR in {literal(made.folder / 'README.md')}")
 
 
 @verb(SHARE)
 def export(
     checkpoint: Annotated[
         list[str],
-        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or the name of a "
-                       "model that ships; of folds the folder of their report, or each of them.", show_default=False),
+        typer.Argument(help="A best_model.pt, the folder of a TrainingTask, of a report or of a published model, or "
+                            "the name of a bundled model; for folds the folder of their report, or all checkpoints.", show_default=False),
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write; without it NAME_LAYOUT.", show_default=False)] = None,
-    layout: Annotated[str, typer.Option("--layout", "-l", help="Whose contract: see docs/export-layouts.md.")] = "generic",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to write. Default: NAME_LAYOUT.", show_default=False)] = None,
+    layout: Annotated[str, typer.Option("--layout", "-l", help="Layout of the consumer, see docs/export-layouts.md.")] = "generic",
     name: Annotated[
-        str | None, typer.Option("--name", help="The name of the model; without it that of the analysis.", show_default=False)
+        str | None, typer.Option("--name", help="Name of the model. Default: name of the analysis.", show_default=False)
     ] = None,
     opset: Annotated[
-        int | None, typer.Option("--opset", help="ONNX opset, 17 to 20; without it that of the layout.", show_default=False)
+        int | None, typer.Option("--opset", help="ONNX opset, 17 to 20. Default: from the layout.", show_default=False)
     ] = None,
     calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="With the temperature that is stored with the model in the graph.")
+        bool, typer.Option("--calibrated", help="Include the temperature of the model in the graph.")
     ] = False,
     precision: Annotated[
-        str, typer.Option("--precision", help="float32; float16 or int8, whose card says what they cost.")
+        str, typer.Option("--precision", help="float32, float16 or int8. The card of the bundle shows the loss of precision.")
     ] = "float32",
     settings: Annotated[
         list[str] | None,
@@ -131,27 +129,28 @@ def export(
     ] = None,
     files: Annotated[
         list[str] | None,
-        panel(DATA, "--files", "-f", help="Real rows to check the graph with, and to find working points on. Without it: the test "
-               "files that the analysis names, else its training files. May be repeated.", metavar="FILES"),
+        panel(DATA, "--files", "-f", help="Files with real rows to check the graph and to find working points. "
+                                        "Default: the test files of the analysis, else its training files. May be "
+                                        "repeated.", metavar="FILES"),
     ] = None,
-    rows: Annotated[int, panel(DATA, "--rows", help="How many of their rows, spread over the files.", min=1, max=2**31 - 1)] = 20_000,
+    rows: Annotated[int, panel(DATA, "--rows", help="Number of rows, spread over the files.", min=1, max=2**31 - 1)] = 20_000,
     analysis: Annotated[
         str | None,
-        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Without it: "
-               "the one of the training."),
+        panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Default: "
+                                       "the analysis of the training."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """Make a bundle for other frameworks: an ONNX graph with all that belongs to the model, and what proves it.
+    """Make a bundle for other programs: an ONNX graph with all preprocessing, and files to verify it.
 
-    Inside the graph are missing values, bounds, scaling, network, temperature and decoding; beside it a schema, golden rows with
-    what they must give, a verifier for Python and C++, working points and a card. The graph is compared with the checkpoint on real
-    rows first; a graph that does not agree is not written.
+    The graph contains missing values, bounds, scaling, network, temperature and decoding. The bundle also has a schema,
+    golden rows with their expected outputs, a verifier for Python and C++, working points and a card. The graph is
+    first compared with the checkpoint on real rows, and is written only if they agree.
 
     Example: [cyan]collidekit export top-tagging/pfn --files test.h5 -o my_bundle[/cyan]
 
-    Writes a folder, which appears under its name only when it is complete.
+    Writes a folder, which appears when it is complete.
     """
     from rich.console import Console
 
@@ -173,15 +172,23 @@ def export(
 
 @verb(SHARE)
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A bundle, as collidekit export writes it.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="The folder of a bundle from collidekit export.", show_default=False)],
     threads: Annotated[
-        int, panel(WORK, "--threads", help="Threads of the check with several of them: 4.", min=1, max=1024)
+        int,
+        panel(
+            RUNNING,
+            "--threads",
+            help="Number of threads in the check with several threads. Default: 4.",
+            min=1,
+            max=1024,
+        ),
     ] = 4,
 ) -> None:
-    """Check that an exported bundle is whole and gives the numbers of its checkpoint here, with this version of onnxruntime.
+    """Check that a bundle is complete and gives the numbers of its checkpoint on this machine.
 
-    Runs golden rows at each optimisation level, calls with many rows, all lengths and empty slots, and real rows: their scores, AUC and
-    working points. Needs onnxruntime, not torch, and runs no code of the bundle. Exit code 2 says that a check failed.
+    Runs golden rows at each optimisation level, calls with many rows, all lengths, empty slots, and real rows with
+    their scores, AUC and working points. Needs onnxruntime, not torch, and runs no code of the bundle. The exit code is
+    2 if a check failed.
 
     Example: [cyan]collidekit verify my_bundle[/cyan]
 

@@ -219,11 +219,7 @@ def _verdict(check: Check) -> RenderableType:
 
 
 def _size(amount: float) -> str:
-    return (
-        f"{amount / 2**30:,.1f} GB"
-        if amount >= 2**30
-        else f"{max(amount / 2**20, 0.1):,.{0 if amount >= 10 * 2**20 else 1}f} MB"
-    )
+    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 0.1):,.{0 if amount >= 1e7 else 1}f} MB"
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""AssignmentTask: predictions -> how often constituents are assigned to the right decay products."""
+"""AssignmentTask: measure the efficiency of assignments from predictions."""
 
 import csv
 
@@ -18,13 +18,13 @@ from collidekit.tasks.tables import assignment_table
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
-    "Right: every slot of the parent holds the true constituent; what may be exchanged is compared as a set. Efficiency: of the "
-    "events with all decay products of the parent. Fraction right: of all events whose truth is known. Errors: binomial."
+    "Right: every slot of the parent has the true constituent, up to the symmetries. Efficiency: fraction right of the "
+    "events with all decay products of the parent. Fraction right: of all events with known truth. Errors: binomial."
 )
 
 
 class AssignmentTask(PredictionTask):
-    """Measure the efficiency of each assignment, for the whole event and each parent; table, JSON, CSV and plots."""
+    """Measure the efficiency of each assignment, for the event and each parent; write table, JSON, CSV and plots."""
 
     exclude_index = False
     draws = True
@@ -71,7 +71,7 @@ class AssignmentTask(PredictionTask):
         self.write_provenance()
 
     def read(self) -> list[Found]:
-        """Return what was measured, from the file."""
+        """Return the measured efficiencies from the file."""
         path = self.folder / "assignment.json"
         with as_written(path):
             return [Found.read(entry) for entry in read_sealed(path)["results"]]

@@ -1,4 +1,4 @@
-"""The parameters of attacks: on the rows of a training, and as ``test_...`` on those that are judged."""
+"""Parameters of attacks on test rows (``test_...``), and attack settings from a command line."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,41 +12,41 @@ from collidekit.tasks.settings import add_parameters
 from collidekit.training.effect import attack_without_effect, check_given, check_magnitude
 
 ATTACK = tuple(AttackSettings.model_fields)
-"""The names of the settings of an attack."""
+"""Names of the settings of an attack."""
 
 
-class JudgedAttack:
-    """The settings of an attack on rows that are judged, as ``test_...``."""
+class TestAttack:
+    """Parameters ``test_...`` for the settings of an attack on test rows."""
 
 
-add_parameters(JudgedAttack, AttackSettings, before="test_", of="of judged rows: ")
+add_parameters(TestAttack, AttackSettings, before="test_", of="for test rows: ")
 
 
-class TestAttackParameters(JudgedAttack):
-    """Of predictions."""
+class TestAttackParameters(TestAttack):
+    """Parameters of an attack on test rows, and of its gradient."""
 
     test_attack_from = luigi.Parameter(
-        default="", description="transfer: the gradient of this checkpoint, folder or model that ships, not one's own"
+        default="", description="transferred attack: use the gradient of this checkpoint, folder or bundled model"
     )
 
     @property
     def test_attack_settings(self) -> AttackSettings:
-        """What is done to the rows before they are judged."""
+        """Settings of the attack on the test rows."""
         given = {name: getattr(self, f"test_{name}") for name in ATTACK}
         settings = _checked(given, "--test-")
         self.check_attack(settings, {name: value for name, value in given.items() if value is not None})
         return settings
 
     def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
-        """An error for a setting of the attack that is given and does nothing."""
+        """Raise an error for a given setting of the attack that has no effect."""
         check_given(given, attack_without_effect(settings), "--test-")
         check_magnitude(settings, given, "--test-attack")
         if self.test_attack_from and settings.attack == "nominal":
-            raise CollidekitError("--test-attack-from: acts only with an attack; name one with --test-attack")
+            raise CollidekitError("--test-attack-from: has an effect only with an attack; name one with --test-attack")
 
 
 def attack_settings(pairs: Sequence[str]) -> AttackSettings:
-    """Of ``name=value`` pairs, as on a command line."""
+    """Return attack settings from texts ``name=value`` of a command line."""
     values = {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))

@@ -1,4 +1,4 @@
-"""What all tasks share: the analysis, the folder that is named by all that decides its content, clear errors."""
+"""Base class of all tasks: the analysis, the output folder with a hash of its content, and one-line errors."""
 
 import hashlib
 import json
@@ -37,24 +37,24 @@ from collidekit.verbosity import is_quiet, is_warning
 
 _AS_TEXT = re.compile(r"\nTraceback .*^collidekit\.[\w.]*Error: (.*)", re.DOTALL | re.MULTILINE)
 _URL = re.compile(r"\w[\w.+-]+:/")
-"""Also of one that is a path by now, which has lost a slash."""
+"""Pattern of a URL; one slash is enough, because a path has only one."""
 
 
 class _OneLine(logging.Filter):
-    """An error that a user can mend is shown in one line, without luigi's traceback.
+    """Log filter that shows a user error in one line, without luigi's traceback.
 
-    luigi logs an exception of ``run`` as such, and one of ``complete`` or ``requires`` as text in the message.
+    luigi logs an exception in ``run`` as an exception, and one in ``complete`` or ``requires`` as text of the message.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], CollidekitError):
-            self._say(record, str(record.exc_info[1]))
+            self._shorten(record, str(record.exc_info[1]))
         elif found := _AS_TEXT.search(record.getMessage()):
-            self._say(record, found[1].strip())
+            self._shorten(record, found[1].strip())
         return True
 
     @staticmethod
-    def _say(record: logging.LogRecord, text: str) -> None:
+    def _shorten(record: logging.LogRecord, text: str) -> None:
         record.msg, record.args = text, ()
         record.levelno, record.levelname = logging.ERROR, "ERROR"
         record.exc_info = record.exc_text = None
@@ -64,12 +64,11 @@ logging.getLogger("luigi-interface").addFilter(_OneLine())
 
 
 def results_folder() -> Path:
-    """Where outputs are made: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
+    """Return the folder of the results: the environment variable COLLIDEKIT_OUTPUT, else ``results`` in the current folder."""
     named = os.environ.get("COLLIDEKIT_OUTPUT") or "results"
     if _URL.match(named):
         raise CollidekitError(
-            f"--output: {named} is no folder of this machine; give the folder where outputs are made with --output, and the URL where "
-            "they are kept with --store"
+            f"--output: {named} is not a folder on this machine; name a local folder with --output, and the URL of a server with --store"
         )
     return Path(named).expanduser().absolute()
 
@@ -77,24 +76,24 @@ def results_folder() -> Path:
 class AnalysisTask(law.Task):  # type: ignore[misc]
     """Base of all tasks."""
 
-    config = luigi.Parameter(description="the analysis: a YAML file, or the name of one that ships")
-    debug = luigi.BoolParameter(default=False, description="only one file of each process")
+    config = luigi.Parameter(description="the analysis: a YAML file, or the name of a bundled one")
+    debug = luigi.BoolParameter(default=False, description="use only one file of each process")
     verbose = luigi.BoolParameter(
-        default=False, significant=False, description="print settings, files and statistics too"
+        default=False, significant=False, description="also print settings, files and statistics"
     )
     workflow = luigi.Parameter(
         default="",
         significant=False,
-        description="make this and all before it as jobs: slurm, htcondor, a bundled profile, or a site file",
+        description="run this task and all tasks before it as jobs: slurm, htcondor, a bundled profile, or a site file",
     )
 
     made = False
-    """Whether this process has made the output."""
-    _works = False
+    """True if this process has made the output."""
+    _is_making = False
     draws = False
-    """Whether labels and settings of plots decide the content."""
+    """True if the output contains plots, so that labels and settings of plots are part of the hash."""
     side_by_side = False
-    """Whether it is one of several parts, each a process of its own."""
+    """True if the task is a part that runs in its own process."""
 
     exclude_index = True
     task_namespace = ""
@@ -113,7 +112,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     @classmethod
     def modify_task_attributes(cls) -> None:
-        """law calls this for each new class: a wrong value of a parameter is one line."""
+        """Make wrong values of parameters one-line errors; law calls this for each new class."""
         for name, parameter in cls.get_params():
             checked(name.replace("_", "-"), parameter)
 
@@ -122,38 +121,38 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         try:
             return super().get_param_values(params, args, kwargs)
         except luigi.parameter.MissingParameterException:
-            raise CollidekitError("--config: is needed: an analysis file, or the name of one that ships") from None
+            raise CollidekitError("--config: is missing; give an analysis file, or the name of a bundled one") from None
 
     def identity(self) -> dict[str, Any]:
-        """All that decides what the output holds."""
+        """Return everything that decides the content of the output."""
         raise NotImplementedError(f"{type(self).__name__}.identity")
 
     def hashed(self) -> dict[str, Any]:
-        """What of the identity is in the hash."""
+        """Return the part of the identity that is in the hash."""
         return self.identity()
 
     def look(self) -> dict[str, Any]:
-        """What of labels and settings of plots decides the content; empty where neither analysis nor site says anything."""
+        """Return the labels and settings of plots that decide the content; empty if all are at their default."""
         return identity(self.analysis) if self.draws else {}
 
     def complete(self) -> bool:
-        """Return whether the output is there; if not, look first at everything that would end with an error later.
+        """Return whether the output exists; if not, first check everything that would fail later.
 
-        law and the command ask this of every task before they run one, so that nothing is written yet.
+        law and the command call this for every task before they run one, so that nothing is written yet.
         """
         if law.parser.root_task() is self:
             end_in_one_line()
             refuse_empty(self)
             refuse_unused_prefixes(self)
-        return (bool(super().complete()) and self.enough()) or not self._looked
+        return (bool(super().complete()) and self.enough()) or not self._is_checked
 
     def enough(self) -> bool:
-        """Return whether an output that is there holds all that is asked for."""
+        """Return whether an existing output contains everything that is requested."""
         return True
 
     @cached_property
-    def _looked(self) -> bool:
-        """True, after a look at this task and at those that it needs."""
+    def _is_checked(self) -> bool:
+        """True, after a check of this task and of the tasks that it needs."""
         if store := store_of(self.get_task_family()):
             check_writable(store)
         self.look_first()
@@ -162,18 +161,18 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         return True
 
     def look_first(self) -> None:
-        """Raise the errors that this task itself would end with, as far as they can be told in seconds."""
+        """Raise the errors of this task that can be found in seconds."""
 
     def deps(self) -> list[law.Task]:
-        """Return what luigi runs before this task: nothing where it all becomes jobs."""
+        """Return the tasks that luigi runs before this one: none with ``--workflow``."""
         return [] if self.workflow else list(super().deps())
 
     def make(self) -> None:
-        """Make the output; `run_here` calls it when no other process is making the same one."""
+        """Make the output; ``run_here`` calls this if no other process is making the same output."""
         raise NotImplementedError(f"{type(self).__name__}.make")
 
     def run(self) -> None:
-        """Make the output, in this process or with ``--workflow`` in jobs of a batch system."""
+        """Make the output in this process, or in batch jobs with ``--workflow``."""
         if self.workflow:
             from collidekit.tasks.jobs import run_as_jobs
 
@@ -182,15 +181,15 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             self.run_here()
 
     def run_here(self) -> None:
-        """Make the output unless another process does: then wait for that one and take what it made."""
+        """Make the output; if another process is making it, wait for that process and use its output."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log), alone(self.lock) as waited:
             if waited and self.complete():
-                self.say(f"{type(self).__name__}: another process made it meanwhile: {literal(self.folder)}")
+                self.say(f"{type(self).__name__}: another process has made it: {literal(self.folder)}")
                 return
             if self.stored:
                 self.stored.fetch()
-            with self._at_work():
+            with self._making():
                 if not (self.stored and self._is_here() and self.enough()):
                     self._make_alone()
             if self.stored:
@@ -203,7 +202,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
             raise CollidekitError(
                 f"{self.place}: cannot be written: it belongs to {owner_of(self.place)}; use your own folder with --output"
             )
-        for leftover in self.place.glob(".*.part*"):  # of a process that was killed: none is here now
+        for leftover in self.place.glob(".*.part*"):  # from a killed process: no other one is running
             if leftover.is_file() and is_own(leftover):
                 leftover.unlink()
         with look_of(self.analysis):
@@ -211,38 +210,38 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         self.made = True
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Within the block the folder is the one here, whatever a store holds."""
-        self._works = True
+    def _making(self) -> Iterator[None]:
+        """Use the local folder within the block, whatever a store contains."""
+        self._is_making = True
         try:
             yield
         finally:
-            self._works = False
+            self._is_making = False
 
     def _is_here(self) -> bool:
-        """Return whether the folder here holds every file of the output."""
+        """Return whether the local folder contains every file of the output."""
         return all(Path(target.abspath).exists() for target in luigi.task.flatten(self.output()))  # type: ignore[no-untyped-call]
 
     def versions_in_path(self) -> list[str]:
-        """The version names that stand in the path."""
+        """Return the version names in the path."""
         return []
 
     @cached_property
     def hash(self) -> str:
-        """A short hash of the identity."""
+        """Hash of the identity, 10 characters."""
         text = json.dumps({"task": type(self).__name__, **self.hashed(), **self.look()}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @property
     def folder(self) -> Path:
-        """The folder of the output; an output that is in a store is fetched when its folder is first asked for."""
-        if self.stored and not self._works:
+        """Folder of the output; an output in a store is downloaded at the first use."""
+        if self.stored and not self._is_making:
             self.stored.fetch()
         return self.place
 
     @cached_property
     def place(self) -> Path:
-        """The folder of the output, whether or not the output is there."""
+        """Folder of the output, which may not exist."""
         for name in (self.analysis.name, *self.versions_in_path()):
             if problem := name_problem(name):
                 raise CollidekitError(f"{self.config}: {name!r} {problem}: it cannot be the name of a folder")
@@ -250,24 +249,24 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
     @property
     def lock(self) -> Path:
-        """The file that says that the output is being made."""
+        """Lock file that exists while the output is being made."""
         return self.place.with_name(f".{self.place.name}.lock")
 
     @cached_property
     def stored(self) -> StoredOutput | None:
-        """The output in its store; None where outputs of this task stay in the results folder."""
+        """The output in its store; None if outputs of this task are only in the results folder."""
         store = store_of(self.get_task_family())
         return StoredOutput(store, self.place, results_folder(), self.lock) if store else None
 
     def _remove_output(self, args: Any) -> bool:
-        """Of law's ``--remove-output``."""
+        """Remove outputs, as law's ``--remove-output`` requests."""
         return remove_outputs(self, *args)
 
     def target(self, name: str) -> law.LocalFileTarget:
         return OutputTarget.of(self.place / name, name, self.stored)
 
     def say(self, text: str) -> None:
-        """Print a text in rich's markup; with ``--quiet`` only a warning."""
+        """Print a text in rich's markup; with ``--quiet``, print only warnings."""
         from rich.console import Console
 
         if is_quiet() and not is_warning(text):
@@ -275,16 +274,16 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
         Console(soft_wrap=True).print(text, highlight=False)
 
     def detail(self, text: str) -> None:
-        """Said with ``--verbose`` only."""
+        """Print a text only with ``--verbose``."""
         if self.verbose:
             self.say(f"[dim]{text}[/dim]")
 
     def ran_with(self) -> dict[str, Any]:
-        """What else the numbers hang on, in their last digits; no part of the identity."""
+        """Return facts that change only the last digits of the numbers; they are not part of the identity."""
         return {}
 
     def write_provenance(self) -> None:
-        """``run.json``: written last, an output is complete when it is there."""
+        """Write ``run.json``, which is written last and marks the output as complete."""
         write_sealed(
             self.folder / "run.json",
             json.loads(json.dumps({**provenance({**self.identity(), **self.look()}), **self.ran_with()}, default=str)),
@@ -295,7 +294,7 @@ class AnalysisTask(law.Task):  # type: ignore[misc]
 
 
 def run_with_requirements(task: law.Task) -> None:
-    """Run a task after whatever it needs that is not there yet; what is there stays. Errors come through as they are."""
+    """Run all missing tasks that a task needs, then the task; errors are passed on."""
     if task.complete():
         return
     needed = list(task.deps())

@@ -1,4 +1,4 @@
-"""An analysis file with the settings of the best point of a grid, which runs from any folder."""
+"""Analysis file with the settings of the best point of a grid or search, with absolute paths."""
 
 import os
 from os.path import isfile
@@ -20,7 +20,7 @@ from collidekit.training.config import TrainingConfig
 
 
 def portable(task: TrainingParameters) -> dict[str, Any]:
-    """Return the content of the analysis file of a task, with absolute paths and the files that are learned from."""
+    """Return the content of the analysis file of a task, with absolute paths and the training files."""
     content: dict[str, Any] = yaml.load(find_analysis(str(task.config)).read_text(encoding="utf-8"), Loader=YamlLoader)
     folder = task.analysis_folder
     content = {"name": task.analysis.name, **content}
@@ -42,7 +42,7 @@ def write_best(
 ) -> Path:
     """Write the analysis file of a task with these settings as its ``training``; paths in it become absolute.
 
-    The file is read again, and an error is raised where it does not give the same settings.
+    The file is read again; an error is raised if its settings differ.
     """
     content = portable(task)
     usual = TrainingConfig().model_dump(mode="json")
@@ -58,7 +58,7 @@ def write_best(
     content["training"] = chosen
     content.get("recipes", {}).pop(config.model_name, None)
     more = (
-        f"# It began with the weights of {config.from_checkpoint}: give --from to do so again.\n"
+        f"# The first weights were from {config.from_checkpoint}: give --from to use them again.\n"
         if config.from_checkpoint
         else ""
     )
@@ -68,12 +68,14 @@ def write_best(
     wrong = [name for name in usual if name not in PLAIN and getattr(read, name) != getattr(config, name)]
     wrong = [name for name in wrong if name not in ("model_name", "objective", "attack")]
     if wrong:
-        raise CollidekitError(f"{path}: does not give {wrong[0]} of the best point; take its settings from {table}")
+        raise CollidekitError(
+            f"{path}: does not have the value of {wrong[0]} of the best point; take the settings from {table}"
+        )
     return path
 
 
 def _files(task: TrainingParameters, folder: Path) -> dict[str, list[str]]:
-    """Return the files that were learned from, and the test files that the analysis names."""
+    """Return the training files, and the test files of the analysis."""
 
     def absolute(pattern: str, place: Path) -> str:
         return pattern if "://" in pattern else os.path.abspath(place / os.path.expanduser(pattern))

@@ -1,4 +1,4 @@
-"""``collidekit calibrate``: fit the temperature of a model, store it with the model, and show what it does."""
+"""Function of ``collidekit calibrate``: fit the temperature of a model, store it, and show its effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ from collidekit.tasks.titles import short
 from collidekit.training.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, store_temperature
 from collidekit.training.prepare import validation_rows
 
-OTHER_FILES = "leave out the files to take the validation rows, or give other ones"
+OTHER_FILES = "leave out the files to use the validation rows, or give other files"
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Where the temperature was stored, what it does, and the files that were written."""
+    """Result of a calibration: the path of the model, the measured calibration, and the written files."""
 
     path: Path
     result: CalibrationResult
@@ -53,14 +53,14 @@ def calibrate(
     skip_bad_files: bool = False,
     threads: int | None = None,
 ) -> Calibrated:
-    """Fit to the validation rows of the training, weighted as in its loss, or to all rows of files, weighted as they come.
+    """Fit a temperature on the validation rows, weighted as in the loss, or on all rows of files with their weights.
 
     Writes ``calibration.json`` and a reliability plot of each class to ``out``, by default beside the model.
     """
     path = find_checkpoint(checkpoint)
     if str(checkpoint) in shipped_models():
         raise CollidekitError(
-            f"{checkpoint}: ships with collidekit and stays as it is; copy the folder {path.parent} and calibrate the copy"
+            f"{checkpoint}: this bundled model cannot be changed; copy the folder {path.parent} and calibrate the copy"
         )
     loaded = load_checkpoint(path)
     loaded.analysis.require_classes("a temperature")
@@ -78,18 +78,18 @@ def calibrate(
     folder = out or path.parent / "calibration"
     plots = plot_reliabilities(folder, predictions, temperature, f"{loaded.analysis.name}, {short(str(path))}")
     write_json(folder / "calibration.json", result.as_dict())
-    store_temperature(path, temperature)  # last: after an error the model is as it was
+    store_temperature(path, temperature)  # last, so that an error leaves the model unchanged
     return Calibrated(path, result, folder, plots, skipped)
 
 
 def _of_files(
     path: Path, loaded: Checkpoint, files: Sequence[str], batch_size: int, skip_bad_files: bool
 ) -> tuple[Predictions, list[str]]:
-    learned = _learned_from(path) | {content for entry in loaded.learned_from for content in entry.files}
+    trained_on = _training_files(path) | {content for entry in loaded.learned_from for content in entry.files}
     for name in expand(list(files)):
-        if content_of(file_id(name)) in learned:
+        if content_of(file_id(name)) in trained_on:
             raise CollidekitError(
-                f"{name}: the model learned from this file, so its probabilities look better there than they are; {OTHER_FILES}"
+                f"{name}: this is a training file of the model, so its probabilities look better there than they are; {OTHER_FILES}"
             )
     members, paths = {"the model": loaded}, expand(list(files))
     seen = SeenRows(members, content_of_paths(paths, members), Refusal(paths, remedy=OTHER_FILES))
@@ -102,8 +102,7 @@ def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
     folder = _dataset_of(path)
     if folder is None or not (folder / "manifest.json").is_file():
         raise CollidekitError(
-            f"{path}: the dataset that it was trained on is not here, so its validation rows cannot be taken; give files "
-            "with known truth that it did not learn from"
+            f"{path}: its training dataset is not here, so there are no validation rows; give files with truth that are not training files"
         )
     dataset = Dataset(folder, loaded.config.n_train_files, loaded.analysis)
     with counting("Predicting the validation rows", "rows") as done:
@@ -113,11 +112,11 @@ def _of_validation(path: Path, loaded: Checkpoint) -> Predictions:
 
 
 def _dataset_of(path: Path) -> Path | None:
-    """The dataset of the TrainingTask in whose folder a checkpoint lies, below the same results."""
+    """Return the dataset of the TrainingTask of a checkpoint in the same results folder; None if it is unknown."""
     run = path.parent / "run.json"
     if not run.is_file():
         return None
-    settings = read_sealed(run, "remove it, and give files with known truth").get("settings")
+    settings = read_sealed(run, "remove it, and give files with truth").get("settings")
     dataset = settings.get("dataset") if isinstance(settings, dict) else None
     place = path.parent.resolve().parts
     if not isinstance(dataset, str) or name_problem(dataset) or len(place) < 5 or place[-5] != "TrainingTask":
@@ -126,8 +125,8 @@ def _dataset_of(path: Path) -> Path | None:
     return Path(*place[:-5], "DatasetConstructorTask", analysis, version, dataset)
 
 
-def _learned_from(path: Path) -> set[tuple[Any, ...]]:
-    """The files of the training, by their content."""
+def _training_files(path: Path) -> set[tuple[Any, ...]]:
+    """Return the identities of the contents of the training files."""
     folder = _dataset_of(path)
     if folder is None or not (folder / "manifest.json").is_file():
         return set()
@@ -135,7 +134,7 @@ def _learned_from(path: Path) -> set[tuple[Any, ...]]:
 
 
 def calibration_table(result: CalibrationResult) -> Table:
-    """Before and after, as a person reads them."""
+    """Return a table of the calibration before and after."""
     header, rows = calibration_rows(result)
     table = Table()
     for number, name in enumerate(header):

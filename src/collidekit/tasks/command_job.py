@@ -1,4 +1,4 @@
-"""A command that writes one file or folder, such as ``collidekit predict``, as one job."""
+"""Batch job of a command that writes one file or folder, such as ``collidekit predict``."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ def command_as_job(
     words: Sequence[str], kind: str, output: Path, system: str | None, site_name: str | None, dry_run: bool,
     by_cores: str = "",
 ) -> bool:  # fmt: skip
-    """Run a command as a job where a batch system or a site is named; returns False where it is to run in this process.
+    """Run a command as a job if a batch system or a site is named; return False if it must run in this process.
 
-    ``by_cores`` is the option that takes the number of cores of the job, where the words do not give it. The log of the job is
-    printed at the end. Raises JobsFailedError where the job was given up.
+    ``by_cores`` is the option for the number of cores of the job, if ``words`` does not contain it. The log of the job
+    is printed at the end. Raises JobsFailedError if the job failed finally.
     """
     site = chosen_site(system, site_name, dry_run)
     if site is None:
@@ -37,7 +37,7 @@ def command_as_job(
 
 
 class _Attempts:
-    """The attempts of a command from now on: one that an earlier command has seen the end of does not count."""
+    """Attempts of a command, without attempts that ended in an earlier call."""
 
     def __init__(self, folder: Path, output: Path) -> None:
         self.folder, self.output = folder, output
@@ -48,12 +48,12 @@ class _Attempts:
         return found[-1] if found else None
 
     def done(self) -> bool:
-        """Return whether the command ended well and what it wrote is visible here."""
+        """Return whether the command was successful and its output is visible on this machine."""
         last = self._last()
         return last is not None and last.read("completed").get("exit_code") == 0 and self.output.exists()
 
     def log(self) -> str:
-        """Return what the command printed."""
+        """Return the output of the command."""
         last = self._last()
         return last.log.read_text(encoding="utf-8", errors="replace") if last and last.log.is_file() else ""
 

@@ -1,4 +1,4 @@
-"""CompareTask: a training beside attacks on its rows, other runs and taggers of the files."""
+"""CompareTask: compare a training with attacks on its rows, other runs and taggers in the files."""
 
 import hashlib
 from functools import cached_property
@@ -21,7 +21,7 @@ from collidekit.tasks.inference import InferenceTask, TestParameters, require_di
 
 
 class CompareTask(TestParameters):
-    """Compare a tagger on the test rows with itself under attacks, with other runs and with taggers of the files."""
+    """Compare a tagger on the test rows with itself under attacks, with other runs, and with taggers in the files."""
 
     under = law.CSVParameter(
         default=(), description="attacks on the same rows with their magnitudes, such as fgsm:0.05,noise:0.05"
@@ -31,20 +31,20 @@ class CompareTask(TestParameters):
         description="other runs: folders of reports or trainings, the first letters of hashes, or .parquet files",
     )
     names = law.CSVParameter(
-        default=(), description="a name for each curve: this one, those of --under, those of --runs"
+        default=(), description="a name for each curve: this tagger, then those of --under, then those of --runs"
     )
     taggers = law.CSVParameter(
-        default=(), description="scores that the files hold: BRANCH or NAME=EXPRESSION; see collidekit compare"
+        default=(), description="scores in the files: BRANCH or NAME=EXPRESSION; see collidekit compare"
     )
     f_c = luigi.FloatParameter(
-        default=F_C, description="fraction of c in the discriminant of a tagger with pb, pc and pu"
+        default=F_C, description="fraction of c jets in the discriminant of a tagger with pb, pc and pu"
     )
-    replicates = luigi.IntParameter(default=200, description="bootstrap replicates for the errors")
+    replicates = luigi.IntParameter(default=200, description="number of bootstrap replicates")
     exclude_index = False
 
     @cached_property
     def attacks(self) -> dict[str, dict[str, Any]]:
-        """The parameters of the predictions under each attack, by its text."""
+        """Parameters of the predictions under each attack, by the text of the attack."""
         found = {}
         for text in map(str, self.under):
             name, _, magnitude = text.partition(":")
@@ -73,7 +73,7 @@ class CompareTask(TestParameters):
 
     @cached_property
     def others(self) -> list[Run]:
-        """The runs of ``--runs``."""
+        """Runs of ``--runs``."""
         finder = RunFinder(results_folder())
         return [run for name in self.runs for run in finder.find(str(name))]
 
@@ -100,5 +100,5 @@ class CompareTask(TestParameters):
 
 
 def _content_id(place: Path) -> str:
-    """Return what tells predictions from others: the hash of their output, or of the file."""
+    """Return an identity of predictions: the hash of their output, or of the file."""
     return place.name if place.is_dir() else hashlib.sha256(place.read_bytes()).hexdigest()[:16]

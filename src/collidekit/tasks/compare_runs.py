@@ -1,4 +1,4 @@
-"""Runs -> contenders -> a comparison in a folder: what ``collidekit compare`` and CompareTask do."""
+"""Comparison of runs, for ``collidekit compare`` and CompareTask."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ from collidekit.tasks.tables import result_table
 def compare_runs(
     runs: Sequence[Run], names: Sequence[str] = (), taggers: Sequence[str] = (), f_c: float = F_C, replicates: int = 200
 ) -> Comparison:
-    """Compare runs, and taggers of the files of the first one; ``names`` are those of the runs, in their order."""
+    """Compare runs, and taggers in the files of the first run; ``names`` has one name for each run."""
     for run in runs:
         if not run.predictions.classes:
-            raise CollidekitError(f"{run.given}: predicts no classes, so it has no ROC curve to compare")
+            raise CollidekitError(f"{run.given}: predicts no classes, so there is no ROC curve to compare")
         if not run.predictions.definitions:
             raise CollidekitError(
-                f"{run.given}: its analysis names no discriminators, so there is no ROC curve to compare"
+                f"{run.given}: its analysis has no discriminators, so there is no ROC curve to compare"
             )
     if names and len(names) != len(runs):
         raise CollidekitError(f"--name: {len(names)} given for {len(runs)} runs; give one for each run, in their order")
@@ -47,21 +47,21 @@ def compare_runs(
 
 
 def _grouped(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[list[Run], str]]:
-    """Return runs that differ by their seed alone together, each group with its name."""
+    """Return groups of runs that differ only by their seed, each with its name."""
     automatic = names_of(runs)
     groups: list[tuple[list[Run], str, str]] = []
     for number, run in enumerate(runs):
-        wanted = names[number] if names else automatic[number]
+        chosen = names[number] if names else automatic[number]
         for group, name, _ in groups:
-            if name == wanted and _differ_by_seed(group[0], run):
+            if name == chosen and _differ_by_seed(group[0], run):
                 if run.seed in [other.seed for other in group]:
                     raise CollidekitError(
-                        f"{run.given}: is the same training as {group[0].given}, with the same seed; name each run once"
+                        f"{run.given}: this is the same training as {group[0].given}; name each run only once"
                     )
                 group.append(run)
                 break
         else:
-            groups.append(([run], wanted, run.attack))
+            groups.append(([run], chosen, run.attack))
     found = []
     for group, name, attack in groups:
         seeds = f" ({len(group)} seeds)" if len(group) > 1 and not names else ""
@@ -81,7 +81,7 @@ def _plain(run: Run) -> Contender:
 
 
 def _contenders(group: Sequence[Run], name: str) -> list[Contender]:
-    """Return the curve of a group; an ensemble has one more, of its members as seeds."""
+    """Return the curve of a group, and for an ensemble a second curve of its members."""
     first = group[0]
     facts = {
         "run": [run.given for run in group],
@@ -109,12 +109,12 @@ def _refuse_same_names(contenders: Sequence[Contender]) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise CollidekitError(
-                f"two curves would have the name {name!r}; give other names with --name, one for each run"
+                f"two curves have the name {name!r}; give different names with --name, one for each run"
             )
 
 
 def _own_settings(run: Run, all_runs: Sequence[Run]) -> dict[str, object]:
-    """Return the settings of a run that are not the same in all."""
+    """Return the settings of a run that are not equal in all runs."""
     return {
         key: run.recipe.get(key)
         for key in dict.fromkeys(key for other in all_runs for key in other.recipe)
@@ -123,7 +123,7 @@ def _own_settings(run: Run, all_runs: Sequence[Run]) -> dict[str, object]:
 
 
 def show_comparison(found: Comparison, page: Path, console: Console) -> None:
-    """Print the tables of every discriminator, the notes, and the path of the page."""
+    """Print a table for each discriminator, the notes, and the path of the page."""
     for name, curves in found.curves.items():
         header, rows = short_rows(curves, found.differences[name])
         sides = f"{class_text(curves[0].first.signal)} against {class_text(curves[0].first.background)}"

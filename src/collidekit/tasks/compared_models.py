@@ -1,4 +1,4 @@
-"""Trained models on files, for a comparison: each predicts the files now, as ``collidekit predict`` does."""
+"""Predictions of files by trained models, for a comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def predict_runs(
     threads: int | None = None,
     allow_training_rows: bool = False,
 ) -> list[Run]:
-    """Return a run for each model. Rows that one of them was trained on are an error unless ``allow_training_rows``."""
+    """Return a run for each model; training rows of a model are an error without ``allow_training_rows``."""
     if threads:
         torch.set_num_threads(threads)
     paths = expand(list(files))

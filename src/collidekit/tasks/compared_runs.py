@@ -1,4 +1,4 @@
-"""What a user names to compare: a report, a training, a prefix of a hash, a checkpoint or a file of predictions."""
+"""Runs to compare: a report, a training, a prefix of a hash, a checkpoint or a file of predictions."""
 
 import re
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from collidekit.training.checkpoint import find_checkpoint, load_content, read_s
 _HASH = re.compile(r"[0-9a-f]{4,10}")
 _SEARCHED = (TRAINING, REPORT, INFERENCE, ROC)
 FIRST = ("attack", "objective", "from_checkpoint", "epochs", "learning_rate", "batch_size")
-"""Settings that name a training before others that differ, too."""
+"""Settings that are preferred in the names of trainings."""
 MOST = 3
-"""Network and settings in a name."""
+"""Largest number of settings in a name, including the network."""
 RUN = (
     "the folder of a report or training, the first letters of its hash, a checkpoint, or a .parquet file of predictions"
 )
@@ -34,7 +34,7 @@ RUN = (
 
 @dataclass(frozen=True)
 class Run:
-    """Predictions that are compared, and the trainings behind them."""
+    """Predictions to compare, and their trainings."""
 
     given: str
     predictions: Predictions
@@ -43,22 +43,22 @@ class Run:
     source: str = ""
     """Hash of the test dataset, or the files; see ``Contender.source``."""
     trainings: dict[str, Record] = field(default_factory=dict)
-    """By the name of the member; one without a name for a single training."""
+    """Trainings by the name of the member; a single training has an empty name."""
     files: tuple[str, ...] = ()
-    """The files that the rows come from, with the numbers that the rows have."""
+    """Files of the rows, in the order of the file numbers of the rows."""
     dataset: Path | None = None
-    """The dataset that holds the rows."""
+    """Dataset with the rows."""
     analysis: str = ""
     combination: str = ""
     config: dict[str, Any] = field(default_factory=dict)
-    """Settings of the training; of the first one of several."""
+    """Settings of the training, or of the first one of several."""
     epochs: int | None = None
     plan: Plan | None = None
-    """How the files are read, where they were predicted for this comparison: rows without a class are kept."""
+    """Plan for reading the files if they were predicted for this comparison; rows without a class are kept."""
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """Every setting that decides the training but its seed, and the dataset."""
+        """All settings that decide the training, except its seed, and the dataset."""
         first = next(iter(self.trainings.values()), None)
         beside = {k: v for k, v in first.settings.items() if k != "config"} if first else {}
         found = dict(flat(self.config)) | dict(flat(beside))
@@ -88,13 +88,13 @@ class Run:
 
     @property
     def hash(self) -> str:
-        """The hash of the training, or of the predictions if there are several trainings or none."""
+        """Hash of the training, or of the predictions if there are several trainings or none."""
         only = list(self.trainings.values())
         return only[0].output.hash if len(only) == 1 else self.folder.name
 
 
 class RunFinder:
-    """Finds runs; each results folder is looked through once."""
+    """Finder of runs, which reads each results folder only once."""
 
     def __init__(self, results: Path) -> None:
         self.results = results
@@ -107,7 +107,7 @@ class RunFinder:
         return self._records[results]
 
     def find(self, given: str, attacked: bool = False) -> list[Run]:
-        """Return the predictions of a run: those of the rows as they are, and with ``attacked`` all others of it, too."""
+        """Return the predictions of a run without attack, and with ``attacked`` also those under attacks."""
         path = Path(given).expanduser()
         if path.is_file() and path.suffix == ".parquet" and not (path.parent / "run.json").is_file():
             return [_of_file(given, path)]
@@ -130,9 +130,9 @@ class RunFinder:
         try:
             find_checkpoint(given)
         except CollidekitError:
-            raise CollidekitError(f"{given}: there is no such run; name {RUN}") from None
+            raise CollidekitError(f"{given}: there is no such run; give {RUN}") from None
         raise CollidekitError(
-            f"{given}: has no predictions yet; make its report with 'collidekit run', or give --files to predict now"
+            f"{given}: has no predictions; make its report with 'collidekit run', or give --files to predict"
         )
 
     def _of_folder(self, folder: Path) -> tuple[Record | None, Records]:
@@ -151,15 +151,15 @@ class RunFinder:
         ]
         if not found:
             raise CollidekitError(
-                f"{prefix}: no complete training or report in {self.results} has a hash that begins so; 'collidekit runs' lists them"
+                f"{prefix}: no complete training or report in {self.results} has a hash with this beginning; 'collidekit runs' lists them"
             )
         if len(found) > 1:
             listed = ", ".join(f"{record.output.task} {record.output.hash}" for record in found[:6])
-            raise CollidekitError(f"{prefix}: stands for several outputs ({listed}); give more letters")
+            raise CollidekitError(f"{prefix}: matches several outputs ({listed}); give more letters")
         return found[0], records
 
     def _inferences(self, record: Record, records: Records, attacked: bool) -> list[Record]:
-        """Return the predictions that an output was made from; those of a training."""
+        """Return the predictions of a training, or those from which another output was made."""
         task = record.output.task
         if task == INFERENCE:
             first = record
@@ -234,7 +234,7 @@ def _attack(inference: Record) -> str:
 
 
 def _dataset_of(inference: Record, records: Records) -> tuple[str, Path | None]:
-    """Return what the rows are from, and the dataset that holds them; None where it was removed."""
+    """Return the identity of the rows, and their dataset; None if it was removed."""
     analysis = inference.output.analysis
     settings = inference.settings
     if isinstance(members := settings.get("members"), dict):
@@ -255,7 +255,7 @@ def _of_file(given: str, path: Path) -> Run:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run: network and the fewest settings that tell the recipes apart, else the hash."""
+    """Return a name for each run: the network and the fewest settings that distinguish the runs, else the hash."""
     recipes = [{**run.recipe, "model_name": run.network} for run in runs]
     kinds = [_text_of(recipe) for recipe in recipes]
     used = ["model_name"]
@@ -285,7 +285,7 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def _parts(recipes: Sequence[dict[str, Any]], keys: Sequence[str]) -> int:
-    """Return how many recipes these settings tell apart."""
+    """Return how many recipes these settings distinguish."""
     return len({tuple(str(recipe.get(key)) for key in keys) for recipe in recipes})
 
 

@@ -1,4 +1,4 @@
-"""Scores of other taggers that the files hold, such as DeepJet or GN2, for the rows of predictions."""
+"""Scores of other taggers in the files, such as DeepJet or GN2, for the rows of predictions."""
 
 import re
 from collections.abc import Sequence
@@ -28,12 +28,12 @@ _GIVEN = re.compile(
 )
 _VARIABLE = "score_of_another_tagger_{}"
 F_C = 0.1
-"""Fraction of c jets in the background of a discriminant of pb, pc and pu, unless it is given."""
+"""Default fraction of c jets in the background of a discriminant of pb, pc and pu."""
 
 
 @dataclass(frozen=True)
 class GivenTagger:
-    """One ``--tagger``: ``[DISCRIMINATOR:][NAME=]EXPRESSION``."""
+    """A tagger of ``--tagger [DISCRIMINATOR:][NAME=]EXPRESSION``."""
 
     text: str
     name: str
@@ -42,7 +42,7 @@ class GivenTagger:
 
     @classmethod
     def parse(cls, text: str, discriminators: Sequence[str]) -> "GivenTagger":
-        """Read the text of ``--tagger``."""
+        """Parse the text of ``--tagger``."""
         if not (found := _GIVEN.fullmatch(text.strip())):
             raise CollidekitError(f"--tagger {text!r}: write it as BRANCH or NAME=EXPRESSION")
         expression, wanted = found["expression"].strip(), found["discriminator"] or ""
@@ -57,12 +57,12 @@ def tagger_contenders(
 ) -> tuple[list[Contender], list[str]]:
     """Return a contender for each ``--tagger`` on the rows of a run, and notes on their values.
 
-    Without a discriminator a tagger stands in all whose signal is that of the first one.
+    Without a discriminator, a tagger is compared in all discriminators with the signal of the first one.
     """
     if not texts:
         return [], []
     if not 0 <= f_c <= 1:
-        raise CollidekitError(f"--f-c {f_c:g}: is no fraction from 0 to 1")
+        raise CollidekitError(f"--f-c {f_c:g}: is not between 0 and 1")
     given = [GivenTagger.parse(text, list(predictions.definitions)) for text in texts]
     plan, keep_all = _plan_of(run)
     resolved = [_with_classes_of_gn2(one, plan, run.files, f_c) for one in given]
@@ -76,12 +76,10 @@ def tagger_contenders(
         others = [name for name in predictions.definitions if name not in names]
         if others and not one.discriminator:
             notes.append(
-                f"{one.name} is compared where {' + '.join(first.signal)} is the signal ({', '.join(names)}); for others write --tagger {others[0]}:..."
+                f"{one.name} is compared only in discriminators with the signal {' + '.join(first.signal)} ({', '.join(names)}); for others write --tagger {others[0]}:..."
             )
         if absent := int(np.isnan(found).sum()):
-            notes.append(
-                f"{one.name} is NaN in {absent:,} of {len(found):,} rows, which are taken as the least signal-like"
-            )
+            notes.append(f"{one.name} is NaN in {absent:,} of {len(found):,} rows; these get the lowest score")
         scores = _as_scores(found)
         facts = {"network": "", "hash": "", "folder": "", "expression": one.expression}
         contenders.append(Contender(one.name, (predictions,), "", run.source, facts, dict.fromkeys(names, scores)))
@@ -89,7 +87,7 @@ def tagger_contenders(
 
 
 def _as_scores(values: Array) -> Array:
-    """Return finite scores in the same order: NaN is the lowest, infinities lie beyond all others."""
+    """Return finite scores in the same order; NaN is the lowest score, infinities are beyond all finite scores."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     step = max(1.0, abs(low), abs(high))
@@ -101,12 +99,12 @@ def _as_scores(values: Array) -> Array:
 
 
 def _plan_of(run: Run) -> tuple[Plan, bool]:
-    """Return the plan that the rows were made with, and whether rows without a class were kept."""
+    """Return the plan that made the rows, and whether rows without a class were kept."""
     if run.plan is not None:
         return run.plan, True
     if run.dataset is None:
         raise CollidekitError(
-            f"{run.given}: its test dataset is not there any more, so --tagger does not know its files; give them with --files"
+            f"{run.given}: its test dataset was removed, so --tagger does not know its files; give them with --files"
         )
     from collidekit.dataset.manifest import read_manifest
 
@@ -119,7 +117,7 @@ def _plan_of(run: Run) -> tuple[Plan, bool]:
 
 
 def _with_classes_of_gn2(given: GivenTagger, plan: Plan, files: Sequence[str], f_c: float) -> GivenTagger:
-    """Return a tagger with an expression: a prefix of ``_pb``, ``_pc`` and ``_pu`` becomes the discriminant with ``f_c``."""
+    """Return a tagger in which a prefix of ``_pb``, ``_pc``, ``_pu`` is replaced by the discriminant with ``f_c``."""
     prefix = given.expression
     if not re.fullmatch(r"\w+", prefix) or not files or prefix in plan.variables:
         return given
@@ -134,7 +132,7 @@ def _with_classes_of_gn2(given: GivenTagger, plan: Plan, files: Sequence[str], f
 
 
 def _read(plan: Plan, run: Run, expressions: Sequence[str], predictions: Predictions, keep_all: bool) -> list[Array]:
-    """Return the value (N,) of each expression in the rows of predictions, which are found by file, entry and order."""
+    """Return the value (N,) of each expression for the predicted rows, which are found by file, entry and order."""
     names = [_VARIABLE.format(number) for number in range(len(expressions))]
     try:
         wider = Plan(_with_variables(plan.analysis, dict(zip(names, expressions, strict=True))))
@@ -167,18 +165,18 @@ def _read(plan: Plan, run: Run, expressions: Sequence[str], predictions: Predict
     places = _places(predictions.event["file"], predictions.event["row"], file, entry, run)
     if not np.array_equal(labels[places], predictions.labels):
         raise CollidekitError(
-            f"{run.given}: its files have changed since the predictions were made (classes differ); run it again before --tagger"
+            f"{run.given}: its files have changed since the prediction (classes differ); repeat the run before you use --tagger"
         )
     return [np.concatenate(values)[places] for values in found]
 
 
 def _places(file: Array, entry: Array, all_files: Array, all_entries: Array, run: Run) -> Array:
-    """Return where (N,) each row of predictions stands among all rows that were read."""
+    """Return the index (N,) of each predicted row in all rows that were read."""
     most = int(max(entry.max(initial=0), all_entries.max(initial=0))) + 1
-    wanted, there = file.astype(np.int64) * most + entry, all_files.astype(np.int64) * most + all_entries
-    order = np.argsort(there, kind="stable")
-    first = np.searchsorted(there[order], wanted)
-    count = np.searchsorted(there[order], wanted, side="right") - first
+    wanted, available = file.astype(np.int64) * most + entry, all_files.astype(np.int64) * most + all_entries
+    order = np.argsort(available, kind="stable")
+    first = np.searchsorted(available[order], wanted)
+    count = np.searchsorted(available[order], wanted, side="right") - first
     mine = np.argsort(wanted, kind="stable")
     starts = np.searchsorted(wanted[mine], wanted[mine])
     occurrence = np.empty(len(wanted), dtype=np.int64)
@@ -186,7 +184,7 @@ def _places(file: Array, entry: Array, all_files: Array, all_entries: Array, run
     totals = np.searchsorted(wanted[mine], wanted, side="right") - np.searchsorted(wanted[mine], wanted)
     if (count != totals).any():
         raise CollidekitError(
-            f"{run.given}: its files have changed since the predictions were made (other rows are selected); run it again before --tagger"
+            f"{run.given}: its files have changed since the prediction (other rows are selected); repeat the run before you use --tagger"
         )
     found: Array = order[first + occurrence]
     return found
@@ -200,7 +198,7 @@ def _with_variables(analysis: Analysis, variables: dict[str, str]) -> Analysis:
 
 
 def _without_names(text: str, names: Sequence[str], expressions: Sequence[str]) -> str:
-    """Return an error with the expressions of the user in the place of the names of variables."""
+    """Return an error text in which the names of variables are replaced by the expressions of the user."""
     for name, expression in zip(names, expressions, strict=True):
         text = text.replace(name, expression)
     return " ".join(text.split())

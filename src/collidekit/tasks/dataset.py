@@ -1,4 +1,4 @@
-"""DatasetConstructorTask: files -> shards and a manifest."""
+"""DatasetConstructorTask: make a dataset (shards and manifest) from files."""
 
 import math
 import shutil
@@ -27,83 +27,81 @@ from collidekit.tasks.rank_parts import make_by_ranks, number_of_ranks
 from collidekit.training.ranks import check_ranks
 
 SMALLEST = 1_000_000
-"""Bytes of input files for each rank, below which a single process constructs: another one takes seconds to start."""
+"""Bytes of input files per rank; below this, a single process is faster, because processes take seconds to start."""
 
 
 class DatasetParameters(AnalysisTask):
-    """Parameters of everything that comes from a constructed dataset."""
+    """Parameters of all tasks that need a dataset."""
 
-    dataset_version = luigi.Parameter(default="v1", description="a name of yours for the dataset")
+    dataset_version = luigi.Parameter(default="v1", description="a name that you choose for the dataset")
     filelist = law.CSVParameter(
-        default=(), description="input files: a .txt list, globs or paths; default: the analysis file's files.training"
+        default=(), description="input files: a .txt list, paths or globs; default: files.training of the analysis file"
     )
-    chunk_size = luigi.IntParameter(default=100_000, description="rows in a shard")
-    coffea_worker = luigi.IntParameter(default=1, significant=False, description="processes that read files")
+    chunk_size = luigi.IntParameter(default=100_000, description="number of rows in a shard")
+    coffea_worker = luigi.IntParameter(default=1, significant=False, description="number of processes that read files")
     executor = luigi.Parameter(
         default="futures",
         significant=False,
-        description="who reads files: processes of this machine (futures) or a Dask cluster (dask)",
+        description="where files are read: processes of this machine (futures) or a Dask cluster (dask)",
     )
     scheduler = luigi.Parameter(
         default="",
         significant=False,
-        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or a site file (.yaml) or profile whose "
-        "Slurm starts the workers; default: one of this machine",
+        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or or a site file "
+        "(.yaml) or profile whose Slurm starts the workers; default: a cluster on this machine",
     )
     jobs = luigi.IntParameter(
         default=1,
         significant=False,
-        description="split each construction and prediction into so many parts, each a task that runs beside the others",
+        description="number of parts of each construction and prediction, which run in parallel as tasks",
     )
     devices = luigi.IntParameter(
         default=0,
         significant=False,
-        description="processes that construct, train and predict together on each node, each with its device; 0: as torchrun or srun started "
-        "them, else 1",
+        description="number of processes that construct, train and predict together on each node, each with its own "
+        "device; 0: the number that torchrun or srun started, else 1",
     )
     nodes = luigi.IntParameter(
         default=1,
         significant=False,
-        description="nodes that work together, where torchrun or srun started the processes",
+        description="number of nodes, if torchrun or srun started the processes",
     )
-    skip_bad_files = luigi.BoolParameter(
-        default=False, description="go on without files that cannot be read; count them"
-    )
+    skip_bad_files = luigi.BoolParameter(default=False, description="skip unreadable files, and count them")
 
     exclude_index = True
     prefer_params_cli = {"coffea_worker", "executor", "scheduler", "chunk_size", "n_threads"}  # noqa: RUF012
 
     def files(self) -> list[str]:
-        """The input files, expanded."""
+        """Return the paths of the input files."""
         if self.filelist:
             return expand(list(self.filelist))
         return shipped_files(self, "training")
 
 
 def at_least(option: str, value: int, smallest: int) -> None:
-    """An error for a count that is too small, or larger than any that can be meant."""
+    """Raise an error for a number below ``smallest`` or from 2**31 on."""
     if not smallest <= value < 2**31:
         raise CollidekitError(f"--{option}: {value} is not a number from {smallest} to {2**31 - 1}")
 
 
 def shipped_files(task: AnalysisTask, part: str) -> list[str]:
-    """The files that the analysis file itself names, relative to where it lies."""
+    """Return the files that the analysis file names, relative to its folder."""
     patterns = getattr(task.analysis.files, part)
     if not patterns:
         raise CollidekitError(
-            f"{task.config}: names no {part} files; give them with {'--test-files' if part == 'test' else '--files'} "
+            f"{task.config}: has no {part} files; give them with {'--test-files' if part == 'test' else '--files'} "
             f"({'--test-filelist' if part == 'test' else '--filelist'} in law), or as 'files: {{{part}: ...}}' in the file"
         )
     return expand([p if "://" in p else str(task.analysis_folder / p) for p in patterns])
 
 
 def _local_size(files: Iterable[str]) -> float:
-    """Return the bytes of files; infinity if some are on a server."""
+    """Return the total size of files in bytes; infinity if some are on a server."""
     return sum(Path(path).stat().st_size if Path(path).is_file() else math.inf for path in files)
 
 
 def remove_outputs_of(parts: Iterable[AnalysisTask]) -> None:
-    """Remove the folders of parts that are joined."""
+    """Remove the folders of parts that have been joined."""
     for part in parts:
         shutil.rmtree(part.folder, ignore_errors=True)
 
@@ -113,10 +111,10 @@ class DatasetConstructorTask(DatasetParameters):
 
     exclude_index = False
     priority = 1
-    """Also test files are read before a training begins: what is wrong with them need not wait for its end."""
+    """Datasets are made before a training, so that errors in test files are found early."""
 
     def requires(self) -> dict[str, AnalysisTask]:
-        """The tasks that make a part each; none where this task makes all of it."""
+        """Return the tasks that make one part each; none if this task makes the whole dataset."""
         from collidekit.tasks.parts import ConstructionPartTask
 
         if self.jobs == 1:
@@ -130,13 +128,13 @@ class DatasetConstructorTask(DatasetParameters):
 
     @cached_property
     def first_rows(self) -> Batch | None:
-        """Some rows of the dataset, from the files where it is not constructed; None where the first entries hold none."""
+        """Some rows of the dataset, or of the files if it does not exist; None if the first entries have no rows."""
         if law.Task.complete(self):
             return next(iter(Loader(self.dataset(), FIRST)))
         return first_look(self.plan, self.files(), self.skip_bad_files, self.debug)
 
     def check_parameters(self) -> None:
-        """An error for a number that cannot be meant, or a parameter that does nothing."""
+        """Raise an error for a number out of range, or a parameter without effect."""
         at_least("chunk-size", self.chunk_size, 1)
         at_least("coffea-worker", self.coffea_worker, 1)
         at_least("jobs", self.jobs, 1)
@@ -145,7 +143,7 @@ class DatasetConstructorTask(DatasetParameters):
             load_dask_site(str(self.scheduler))
         if self.jobs > 1 and self.executor == "dask":
             raise CollidekitError(
-                f"--jobs {self.jobs}: cannot stand beside --executor dask, whose workers share the files"
+                f"--jobs {self.jobs}: cannot be used with --executor dask, whose workers share the files; leave out one of the two"
             )
 
     def identity(self) -> dict[str, Any]:
@@ -161,7 +159,7 @@ class DatasetConstructorTask(DatasetParameters):
         }
 
     def _content_id(self, path: str) -> dict[str, Any]:
-        """What tells the file from a changed one, wherever it lies and whenever it was written."""
+        """Return what identifies the content of a file, independent of its path and date."""
         try:
             return {key: value for key, value in file_id(path).items() if key != "mtime"}
         except BadFileError:
@@ -221,7 +219,7 @@ class DatasetConstructorTask(DatasetParameters):
         remove_outputs_of(parts)
 
     def _parts_of_ranks(self) -> list[AnalysisTask]:
-        """Return the parts that several ranks have made; none where Dask constructs, or one process, as it does small files."""
+        """Return the parts that several ranks have made; none with Dask, a single process, or small files."""
         from collidekit.tasks.parts import ConstructionPartTask
 
         ranks = number_of_ranks(self)

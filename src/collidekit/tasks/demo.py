@@ -1,4 +1,4 @@
-"""``collidekit demo``: the whole way on a sample that ships, for people who have just installed it."""
+"""Function of ``collidekit demo``: all steps on a bundled sample, for a first test."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ DEMOS = {
 
 
 def run_demo(sample: str, threads: int | None = None) -> None:
-    """Run the shipped analysis of a sample to its report, and say what is going on and what one may do next."""
+    """Run the bundled analysis of a sample up to its report, and print the steps and the next commands."""
     if sample not in DEMOS:
         raise CollidekitError(
             f"there is no sample {sample!r}{did_you_mean(sample, list(DEMOS))}; there are {', '.join(DEMOS)}"
@@ -32,21 +32,19 @@ def run_demo(sample: str, threads: int | None = None) -> None:
         run_to_report(task)
         return
     console.print(f"[bold]collidekit demo[/bold]: {question}.")
-    console.print(
-        f"  1. Simulated jets, which ship with collidekit, become a dataset as {find_analysis(analysis).name} says."
-    )
+    console.print(f"  1. Construct a dataset from the bundled simulated jets with {find_analysis(analysis).name}.")
     config = training.training_config()
-    console.print(f"  2. A network ({config.model_name}) learns from them, {config.epochs} times over.")
-    console.print("  3. It judges jets that it has never seen; this gives the ROC curve.")
-    console.print("  4. Everything that is known of the run goes on one HTML page, the report.")
+    console.print(f"  2. Train a network ({config.model_name}) for {config.epochs} epochs.")
+    console.print("  3. Predict the test set, and compute the ROC curve.")
+    console.print("  4. Write all results on one HTML page, the report.")
     console.print()
     run_to_report(task)
     checkpoint = training.folder / "best_model.pt"
-    console.print("\n[bold]What next[/bold]")
+    console.print("\n[bold]Next steps[/bold]")
     files = InferenceTask.req(task).test_files or training.requires()["dataset"].files()
     for command, meaning in (
-        (f"collidekit check {analysis}", "what is in the sample, and whether it can be trusted"),
-        (f"collidekit predict {checkpoint} {Path(files[0]).resolve()} -o scores.root", "use the tagger on files"),
-        ("collidekit init YOUR_FILE.root -o analysis.yaml", "begin an analysis of your own"),
+        (f"collidekit check {analysis}", "check the sample"),
+        (f"collidekit predict {checkpoint} {Path(files[0]).resolve()} -o scores.root", "apply the tagger to files"),
+        ("collidekit init YOUR_FILE.root -o analysis.yaml", "write an analysis file for your own files"),
     ):
         console.print(f"  [cyan]{literal(command)}[/cyan]\n      {meaning}")

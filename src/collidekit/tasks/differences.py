@@ -1,4 +1,4 @@
-"""What differs between the settings of two outputs."""
+"""Differences between the settings of two outputs."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,25 +9,23 @@ from collidekit.errors import CollidekitError
 from collidekit.files import read_json
 
 SHOWN, LONGEST = 5, 60
-"""Settings that are named, and letters of each value."""
+"""Largest number of shown settings, and of characters of a value."""
 
 
 def differences(folder: Path, identity: Mapping[str, Any]) -> str:
-    """A line on the last output beside a folder that is made with other settings; empty where there is none."""
+    """Return a line on the newest output beside a folder and its different settings; empty if there is none."""
     beside = [run for run in folder.parent.glob("*/run.json") if run.parent != folder]
     for run in sorted(beside, key=lambda run: -run.stat().st_mtime)[:1]:
         try:
-            theirs = dict(flat(read_json(run)["settings"]))
+            other = dict(flat(read_json(run)["settings"]))
         except (CollidekitError, KeyError, TypeError, AttributeError):
             return ""
-        mine = dict(flat(json.loads(json.dumps(identity, default=str))))
-        changed = [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]
-        listed = [
-            f"{name} {short_value(theirs.get(name))} -> {short_value(mine.get(name))}" for name in changed[:SHOWN]
-        ]
+        own = dict(flat(json.loads(json.dumps(identity, default=str))))
+        changed = [name for name in {**other, **own} if other.get(name) != own.get(name)]
+        listed = [f"{name} {short_value(other.get(name))} -> {short_value(own.get(name))}" for name in changed[:SHOWN]]
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         if listed:
-            return f"beside {run.parent.name}, which differs in: {'; '.join(listed)}{more}"
+            return f"different settings than in {run.parent.name}: {'; '.join(listed)}{more}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""ExportTask: trained taggers -> a bundle for other frameworks."""
+"""ExportTask: export trained taggers as a bundle for other programs."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -30,22 +30,24 @@ BUNDLE = "bundle"
 
 
 class ExportTask(PredictionTask):
-    """Write the trained network, or those of all folds, as a bundle that proves itself: ONNX, schema, golden rows, card."""
+    """Write the trained network, or those of all folds, as a bundle: ONNX graph, schema, golden rows, card."""
 
-    layout = luigi.ChoiceParameter(default="generic", choices=list(LAYOUTS), description="the contract of the consumer")
+    layout = luigi.ChoiceParameter(default="generic", choices=list(LAYOUTS), description="the layout of the consumer")
     layout_options = law.CSVParameter(
-        default=(), description="options of the layout as NAME=VALUE, with commas between them: label.light=u"
+        default=(), description="options of the layout as NAME=VALUE, separated by commas: label.light=u"
     )
-    opset = luigi.IntParameter(default=0, description="ONNX opset, 17 to 20; 0: that of the layout")
+    opset = luigi.IntParameter(default=0, description="ONNX opset, 17 to 20; 0: from the layout")
     precision = luigi.ChoiceParameter(
         default="float32",
         choices=list(PRECISIONS),
-        description="float32; float16 or int8, whose card says what they cost",
+        description="float32, float16 or int8; the card of the bundle shows the loss of precision",
     )
     bundle_name = luigi.Parameter(
-        default="", description="name of the model in the bundle; default: that of the analysis"
+        default="", description="name of the model in the bundle; default: name of the analysis"
     )
-    checked_rows = luigi.IntParameter(default=ROWS, description="real rows that graph and checkpoint are compared on")
+    checked_rows = luigi.IntParameter(
+        default=ROWS, description="number of real rows for the comparison of graph and checkpoint"
+    )
     exclude_index = False
 
     def identity(self) -> dict[str, Any]:
@@ -61,7 +63,7 @@ class ExportTask(PredictionTask):
 
     @property
     def name(self) -> str:
-        """The name of the model in the bundle."""
+        """Name of the model in the bundle."""
         return str(self.bundle_name) or self.analysis.name
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -73,15 +75,15 @@ class ExportTask(PredictionTask):
             raise CollidekitError("--test-attack: has no meaning for a bundle; leave it out")
         if inference.is_ensemble and not inference.all_folds:
             raise CollidekitError(
-                "a bundle cannot hold an ensemble of several seeds or checkpoints; export one of them"
+                "a bundle cannot contain an ensemble of several seeds or checkpoints; export one of them"
             )
         if self.checked_rows < 1:
-            raise CollidekitError(f"--checked-rows: {self.checked_rows} is no number of rows; give 1 or more")
+            raise CollidekitError(f"--checked-rows: {self.checked_rows} is not a number of rows; give 1 or more")
         prepare_members(self._untrained(inference), self.name, evolve(self.options, calibrated=False))
 
     @cached_property
     def options(self) -> Options:
-        """The settings of the bundle."""
+        """Settings of the bundle."""
         return Options(
             layout=str(self.layout),
             opset=self.opset or None,
@@ -100,7 +102,7 @@ class ExportTask(PredictionTask):
         self.write_provenance()
 
     def _untrained(self, inference: InferenceTask) -> Mapping[str, Checkpoint]:
-        """The checkpoints that are named, else networks with initial weights in the place of those to be trained."""
+        """Return the given checkpoints, else untrained networks for the trainings."""
         if self.checkpoint:
             return self._members(inference)
         tasks = inference.trainings()
@@ -136,18 +138,18 @@ def export_to(
     analysis: str | None,
     force: bool,
 ) -> Exported:
-    """Write the bundle of checkpoints that are trained already: what ``collidekit export`` does."""
+    """Write the bundle of checkpoints, as ``collidekit export``."""
     members = load_members(names)
     first = next(iter(members.values()))
-    called = name or first.analysis.name or first.config.model_name
-    target = folder or Path(f"{called}_{options.layout}")
-    check_request(members, target, called, options, force)
+    model_name = name or first.analysis.name or first.config.model_name
+    target = folder or Path(f"{model_name}_{options.layout}")
+    check_request(members, target, model_name, options, force)
     sample = read_sample(members, files, rows, options.calibrated, analysis)
-    return write_bundle(members, sample, target, called, options, force)
+    return write_bundle(members, sample, target, model_name, options, force)
 
 
 def show_exported(made: Exported, console: Console) -> None:
-    """Print what was written, and how it agrees with the checkpoint."""
+    """Print the agreement with the checkpoint, and what was written."""
     console.print(agreement_table(made.agreement))
     for note in made.notes:
         console.print(f"{literal(note)}.")
@@ -159,8 +161,8 @@ def show_exported(made: Exported, console: Console) -> None:
             )
     if made.agreement.beyond and made.schema.precision == "float32":
         console.print(
-            f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: the network picks among "
-            "nearly equal things there, and rounding decides[/yellow]"
+            f"[yellow]{made.agreement.beyond:,} of {made.agreement.rows:,} rows differ by more than {TOLERANCE:g}: in "
+            f"these rows the network chooses between nearly equal values, so that rounding decides[/yellow]"
         )
     size = sum(graph.bytes for graph in made.schema.graphs) / 1e6
     console.print(
@@ -170,7 +172,7 @@ def show_exported(made: Exported, console: Console) -> None:
 
 
 def agreement_table(agreement: Agreement) -> Table:
-    """The differences of each column, and where there are discriminators their AUC in both forms."""
+    """Return a table with the differences of each column, and the AUC of graph and checkpoint if there are discriminators."""
     table = Table(title=f"Graph and checkpoint on {agreement.rows:,} real rows", title_justify="left")
     headings = ["column", "largest difference", "mean"] + ["AUC, checkpoint", "AUC, graph"] * bool(agreement.auc)
     for heading in headings:

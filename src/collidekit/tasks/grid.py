@@ -1,4 +1,4 @@
-"""GridTask: trainings at each point of a grid of settings -> their figures on the validation rows, and the best point."""
+"""GridTask: train at each point of a grid of settings, and compare the points on the validation set."""
 
 import csv
 from collections.abc import Mapping
@@ -28,32 +28,32 @@ from collidekit.training.choice import check_network
 
 
 class GridTask(TrainingParameters):
-    """Train at each point of a grid of settings; compare them on the validation rows; table, plot and the best analysis file."""
+    """Train at each point of a grid of settings, compared on the validation set; write table, plot and best analysis file."""
 
     over = luigi.Parameter(
         default="", description="settings and their values: 'epochs=5,10; model_options.width=32,64'"
     )
-    seeds = law.CSVParameter(default=(), description="train each point once with each of these seeds")
-    yes = luigi.BoolParameter(
-        default=False, significant=False, description=f"train more than {MOST_POINTS} points without an error"
-    )
+    seeds = law.CSVParameter(default=(), description="train each point once with each of these random seeds")
+    yes = luigi.BoolParameter(default=False, significant=False, description=f"allow more than {MOST_POINTS} trainings")
     exclude_index = False
     failures: Mapping[tuple[int, int], str] = {}
-    """Errors of trainings, by the numbers of point and seed; with some, the output stays incomplete."""
+    """Errors of trainings by the numbers of point and seed; with errors, the output stays incomplete."""
 
     @cached_property
     def values(self) -> dict[str, list[Any]]:
-        """The values of each setting."""
+        """Values of each setting."""
         found = parse_over([str(self.over)])
         for name in found:
             if getattr(self, name.partition(".")[0], None) not in (None, {}, 0) and "." not in name:
-                raise CollidekitError(f"--{name.replace('_', '-')}: stands beside --over {name}; give one of them")
+                raise CollidekitError(
+                    f"--{name.replace('_', '-')}: is also given by --over {name}; give only one of them"
+                )
         count = len(self._seeds())
         for values in found.values():
             count *= len(values)
         if count > MOST_POINTS and not self.yes:
             raise CollidekitError(
-                f"--over: {count:,} trainings are more than {MOST_POINTS:,}; give fewer values, or --yes to train them all"
+                f"--over: {count:,} trainings exceed the limit of {MOST_POINTS:,}; give fewer values, or --yes to train all"
             )
         return found
 
@@ -62,12 +62,12 @@ class GridTask(TrainingParameters):
         return points_of(self.values)
 
     def _seeds(self) -> list[int]:
-        """The seeds of each point."""
+        """Return the seeds of each point."""
         return chosen_seeds(self, self.seeds)
 
     @cached_property
     def trainings(self) -> dict[tuple[int, int], TrainingTask]:
-        """The training of each point and seed, by their numbers; an error for settings that are refused."""
+        """Training of each point and seed, by their numbers; raises an error for invalid settings."""
         found: dict[tuple[int, int], TrainingTask] = {}
         hashes: dict[str, tuple[int, int]] = {}
         for i, point in enumerate(self.points):
@@ -76,7 +76,7 @@ class GridTask(TrainingParameters):
                 other = hashes.setdefault(task.hash, (i, s))
                 if other != (i, s):
                     raise CollidekitError(
-                        f"--over: the points {self._label(other[0])} and {self._label(i)} are the same training; give one of them"
+                        f"--over: the points {self._label(other[0])} and {self._label(i)} are the same training; give only one of them"
                     )
         return found
 
@@ -84,7 +84,7 @@ class GridTask(TrainingParameters):
         return f"({Point(self.points[number], []).label})"
 
     def _training(self, point: Mapping[str, Any], seed: int) -> TrainingTask:
-        """The training of one point; what its settings, its network or its options lack is an error that names it."""
+        """Return the training of one point; an error in its settings, network or options names the point."""
         flat = {name: value for name, value in point.items() if "." not in name}
         options = {name.partition(".")[2]: value for name, value in point.items() if "." in name}
         try:
@@ -131,7 +131,7 @@ class GridTask(TrainingParameters):
         self.folder.mkdir(parents=True, exist_ok=True)
         write_csv(grid, self.folder / "grid.csv")
         write_latex(grid, self.folder / "grid.tex")
-        plot_grid(self.folder / "grid", grid, f"{self.analysis.name}, {len(points)} points, validation rows")
+        plot_grid(self.folder / "grid", grid, f"{self.analysis.name}, {len(points)} points, validation set")
         trained = next(s for s, _ in self._numbered() if (best, s) not in self.failures)
         write_best(self.folder / "best.yaml", self, self.trainings[best, trained].training_config(), grid.best.label)
         content = {"figure": figure, "note": why, "best": best, "points": [point.as_dict() for point in points]}
@@ -144,18 +144,18 @@ class GridTask(TrainingParameters):
         return list(enumerate(self._seeds()))
 
     def read(self) -> tuple[Grid, str]:
-        """Return what was measured, and a note about the figure that chooses, from the file."""
+        """Return the grid and the note on the compared number from the file."""
         path = self.folder / "grid.json"
         with as_written(path):
             content = read_sealed(path)
             return Grid([Point.read(point) for point in content["points"]], content["figure"]), content["note"]
 
     def show(self) -> None:
-        """Print the table, the best point first, and where the files are."""
+        """Print the table with the best point first, and the paths of the files."""
         grid, note = self.read()
         header, rows = grid.cells()
-        title = f"{self.analysis.name}, validation rows" + (
-            ", mean ± spread over seeds" if len(self._seeds()) > 1 else ""
+        title = f"{self.analysis.name}, validation set" + (
+            ", mean ± standard deviation over seeds" if len(self._seeds()) > 1 else ""
         )
         Console(soft_wrap=True).print(result_table(header, rows, title, names=len(grid.settings)))
         if note:
@@ -165,7 +165,7 @@ class GridTask(TrainingParameters):
 
 
 def measure(task: TrainingTask, seed: int) -> Trained:
-    """Return the figures of the epoch that a training kept, its number of parameters and its CPU time."""
+    """Return the results of the best epoch of a training, its number of parameters and its CPU time."""
     checkpoint = load_checkpoint(task.folder / "best_model.pt")
     path = task.folder / "history.csv"
     with as_written(path), path.open(newline="", encoding="utf-8") as file:
@@ -178,7 +178,7 @@ def measure(task: TrainingTask, seed: int) -> Trained:
 
 
 def run_grid(task: GridTask) -> None:
-    """Train what is not trained yet, point by point; an error of one is said, and the others go on."""
+    """Run the missing trainings one by one; if one fails, print its error and continue with the others."""
     if task.complete():
         task.show()
         return
@@ -187,7 +187,7 @@ def run_grid(task: GridTask) -> None:
     for number, ((i, s), training) in enumerate(task.trainings.items(), 1):
         label = Point(task.points[i], []).label
         if training.complete():
-            task.say(f"[dim]{number} of {total}: {literal(label)} was trained already[/dim]")
+            task.say(f"[dim]{number} of {total}: {literal(label)} (existing training)[/dim]")
             continue
         run_with_requirements(training.requires()["dataset"])
         task.say(
@@ -202,15 +202,15 @@ def run_grid(task: GridTask) -> None:
 
 
 def run_grid_as_jobs(task: GridTask, system: str | None, site_name: str | None, dry_run: bool) -> bool:
-    """Run the trainings as jobs where a batch system is named; returns False after a dry run.
+    """Run the trainings as jobs if a batch system is named; return False after a dry run.
 
-    Where some trainings were given up, the table of the others is written here, with an error.
+    If some trainings failed, write the table of the others and raise an error.
     """
     try:
         return run_as_jobs(task, system, site_name, dry_run)
     except JobsFailedError as error:
         missing = {key: training for key, training in task.trainings.items() if not training.complete()}
-        if not missing:  # the job of the table itself
+        if not missing:  # the job of the table failed
             raise
         names = {key: f"TrainingTask_{training.hash}" for key, training in missing.items()}
         finish_grid(task, {key: error.reasons.get(name, str(error)) for key, name in names.items()})
@@ -218,7 +218,7 @@ def run_grid_as_jobs(task: GridTask, system: str | None, site_name: str | None, 
 
 
 def finish_grid(task: GridTask, failures: dict[tuple[int, int], str]) -> None:
-    """Write the table of all trainings but those that failed; an error where some did."""
+    """Write the table of all complete trainings; raise an error if some failed."""
     total = len(task.trainings)
     if len(failures) == total:
         raise CollidekitError(f"all {total} trainings of the grid failed; the first: {failures[next(iter(failures))]}")
@@ -226,6 +226,5 @@ def finish_grid(task: GridTask, failures: dict[tuple[int, int], str]) -> None:
     task.run()
     if failures:
         raise CollidekitError(
-            f"{len(failures)} of {total} trainings failed (see above); the table holds the others, and the same command tries them "
-            "again"
+            f"{len(failures)} of {total} trainings failed (see above); the table contains the others; run the same command to repeat the failed ones"
         )

@@ -1,4 +1,4 @@
-"""The points of a grid, from texts such as ``model_options.width=32,64`` and ``epochs=5,10``."""
+"""Points of a grid from texts such as ``model_options.width=32,64`` and ``epochs=5,10``."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ OPENING, CLOSING = "[{(", "]})"
 
 
 def parse_over(texts: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the values of each setting; an error for an unknown one, for a wrong or repeated value, and for none."""
+    """Return the values of each setting; raise an error for unknown settings, and wrong, repeated or missing values."""
     found: dict[str, list[Any]] = {}
     for text in (part for given in texts for part in _split(given, ";")):
         name, equals, values = (part.strip() for part in text.partition("="))
@@ -35,23 +35,23 @@ def parse_over(texts: Sequence[str]) -> dict[str, list[Any]]:
             raise CollidekitError(f"--over {text!r}: write it as name=value,value, such as --over epochs=5,10")
         _check_name(name)
         if name in found:
-            raise CollidekitError(f"--over {name}: stands twice; give all values in one list")
+            raise CollidekitError(f"--over {name}: is repeated; give all values in one list")
         parts = _split(values, ",")
         if not parts or any(not part for part in parts):
-            raise CollidekitError(f"--over {text!r}: a value is empty; give values with commas between them")
+            raise CollidekitError(f"--over {text!r}: a value is empty; give values separated by commas")
         found[name] = [_value(name, part) for part in parts]
         for i, value in enumerate(found[name]):
             if value in found[name][:i]:
-                raise CollidekitError(f"--over {name}: the value {value!r} stands twice")
+                raise CollidekitError(f"--over {name}: the value {value!r} is repeated")
     if not found:
-        raise CollidekitError("--over: names no setting; give at least one, such as --over epochs=5,10")
+        raise CollidekitError("--over: is empty; give at least one setting, such as --over epochs=5,10")
     if OPTIONS in found and (option := next((name for name in found if name.startswith(f"{OPTIONS}.")), "")):
-        raise CollidekitError(f"--over {option}: stands beside {OPTIONS}, which holds it; give one of them")
+        raise CollidekitError(f"--over {option}: is also given by {OPTIONS}; give only one of them")
     return found
 
 
 def points_of(over: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Return all combinations of values, the last setting running fastest."""
+    """Return all combinations of values; the last setting changes fastest."""
     return [dict(zip(over, values, strict=True)) for values in product(*over.values())]
 
 
@@ -59,7 +59,7 @@ def _check_name(name: str) -> None:
     known = list(TrainingConfig.model_fields)
     first, dot, option = name.partition(".")
     if dot and (first != OPTIONS or not option):
-        raise CollidekitError(f"--over {name}: only options of the network have a dot: {OPTIONS}.width")
+        raise CollidekitError(f"--over {name}: only options of the network are written with a dot: {OPTIONS}.width")
     if first not in known:
         raise CollidekitError(f"--over {name}: there is no setting {first!r}{did_you_mean(first, known)}")
     if name in REFUSED:
@@ -67,7 +67,7 @@ def _check_name(name: str) -> None:
 
 
 def _value(name: str, text: str) -> Any:
-    """Return a value in the type of its setting; those of options of the network are JSON, else text."""
+    """Return a value with the type of its setting; values of network options are JSON or text."""
     if name.startswith(f"{OPTIONS}."):
         try:
             return json.loads(text)
@@ -79,12 +79,14 @@ def _value(name: str, text: str) -> Any:
     try:
         return parameter.parse(text)  # type: ignore[no-untyped-call]
     except (CollidekitError, ValueError, TypeError) as error:
-        said = str(error).partition(": ")[2] if isinstance(error, CollidekitError) else f"{text!r} is no value of it"
-        raise CollidekitError(f"--over {name}: {said}") from None
+        reason = (
+            str(error).partition(": ")[2] if isinstance(error, CollidekitError) else f"{text!r} is not a valid value"
+        )
+        raise CollidekitError(f"--over {name}: {reason}") from None
 
 
 def _split(text: str, mark: str) -> list[str]:
-    """Return the parts of a text between marks that are not inside of brackets."""
+    """Split a text at marks outside brackets."""
     if not text.strip():
         return []
     parts, depth = [""], 0

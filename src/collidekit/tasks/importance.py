@@ -1,4 +1,4 @@
-"""ImportanceTask: a trained tagger and test rows -> what it looks at."""
+"""ImportanceTask: compute the importance of features of a trained tagger on test rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ from collidekit.training.prepare import held_out_rows
 
 
 class ImportanceTask(PredictionTask):
-    """Measure how much each feature matters, on rows spread over the test dataset: by permutation and by gradients."""
+    """Measure the importance of each feature on rows of the test dataset, by permutation and by gradients."""
 
-    explain_rows = luigi.IntParameter(default=2000, description="rows that are looked at")
-    explain_repeats = luigi.IntParameter(default=3, description="permutations of each feature")
+    explain_rows = luigi.IntParameter(default=2000, description="number of rows")
+    explain_repeats = luigi.IntParameter(default=3, description="number of permutations of each feature")
     scores = law.CSVParameter(
         default=(), description="discriminators, classes or targets of rows; default: every discriminator and target"
     )
@@ -52,11 +52,11 @@ class ImportanceTask(PredictionTask):
     def look_first(self) -> None:
         if self.requires()["inference"].is_ensemble:
             raise CollidekitError(
-                "feature importance is that of one model: leave out --seeds, or name one --fold or --checkpoint"
+                "feature importance needs a single model; leave out --seeds, or name one --fold or --checkpoint"
             )
         if self.test_attack_settings.attack != "nominal":
             raise CollidekitError(
-                "--test-attack: feature importance is that of rows as they are; leave out one of the two"
+                "--test-attack: feature importance is computed for rows without an attack; leave out one of the two"
             )
         check_settings(self.settings())
         wanted_of(self.analysis, self.settings().scores)
@@ -82,7 +82,7 @@ class ImportanceTask(PredictionTask):
         self.write_provenance()
 
     def sections(self) -> list[Section]:
-        """Return the sections of the report, of scores of classes and of targets."""
+        """Return the sections of the report for scores of classes and for targets."""
         scores, targets = self.read(), self.read_targets()
         found = [importance_section(scores, self._plots(scores))] if scores else []
         return [*found, target_section(targets, self._plots(targets))] if targets else found
@@ -91,13 +91,13 @@ class ImportanceTask(PredictionTask):
         return [self.folder / f"importance_{one.score}.png" for one in found if one.features]
 
     def read(self) -> list[SampleImportance]:
-        """Return what was found of scores, from the file."""
+        """Return the importance for scores from the file."""
         path = self.folder / "importance.json"
         with as_written(path):
             return [SampleImportance.read(entry) for entry in read_sealed(path)["results"]]
 
     def read_targets(self) -> list[TargetImportance]:
-        """Return what was found of targets, from the file."""
+        """Return the importance for targets from the file."""
         path = self.folder / "importance.json"
         with as_written(path):
             return [TargetImportance.read(entry) for entry in read_sealed(path).get("targets", [])]

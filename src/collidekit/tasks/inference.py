@@ -1,4 +1,4 @@
-"""InferenceTask: trained taggers and a dataset -> predictions."""
+"""InferenceTask: predict the rows of a dataset with trained taggers."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,30 +47,30 @@ from collidekit.training.prepare import held_out_rows
 from collidekit.training.ranks import check_ranks
 
 FEWEST = 2048
-"""Rows of a dataset for each rank, below which a single process predicts: another one takes seconds to start."""
+"""Rows per rank; below this, a single process is faster, because processes take seconds to start."""
 
 
 class TestParameters(TestAttackParameters, TrainingParameters):
-    """Parameters of everything that comes from predictions."""
+    """Parameters of all tasks that need predictions."""
 
-    test_dataset_version = luigi.Parameter(default="v1", description="a name of yours for the test dataset")
+    test_dataset_version = luigi.Parameter(default="v1", description="a name that you choose for the test dataset")
     test_filelist = law.CSVParameter(
-        default=(), description="test files; default: the analysis file's files.test, else the validation rows"
+        default=(), description="test files; default: files.test of the analysis file, else the validation rows"
     )
     seeds = law.CSVParameter(
-        default=(), description="train once with each of these seeds, such as 1,2,3, and combine them: an ensemble"
+        default=(),
+        description="train once with each of these random seeds, such as 1,2,3, and combine the networks to an ensemble",
     )
     checkpoint = law.CSVParameter(
         default=(),
-        description="judge this checkpoint, folder or model that ships, and train nothing; several are an ensemble",
+        description="evaluate this checkpoint, folder or bundled model, without training; several are an ensemble",
     )
     combine = luigi.Parameter(default="mean", description="how an ensemble is combined: mean or median")
     allow_training_rows = luigi.BoolParameter(
-        default=False, description="judge --checkpoint on rows that it was trained on, too, with a warning"
+        default=False,
+        description="with --checkpoint: warn about rows of its training set; without this option they are an error",
     )
-    calibrated = luigi.BoolParameter(
-        default=False, description="probabilities at the temperature that is stored with each model"
-    )
+    calibrated = luigi.BoolParameter(default=False, description="use the temperature that is stored with each model")
     exclude_index = True
 
     def versions_in_path(self) -> list[str]:
@@ -80,7 +80,7 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     @cached_property
     def all_seeds(self) -> tuple[int, ...]:
-        """Those of an ensemble, checked; none where there is one training."""
+        """Seeds of the ensemble, checked; empty for a single training."""
         try:
             seeds = tuple(int(seed) for seed in self.seeds)
         except ValueError:
@@ -93,25 +93,29 @@ class TestParameters(TestAttackParameters, TrainingParameters):
             )
         if seeds and self.all_folds:
             raise CollidekitError(
-                f"--seeds: cannot stand beside {len(self.all_folds)} folds; name one with --fold, or give --folds 0"
+                f"--seeds: cannot be used with {len(self.all_folds)} folds; name one with --fold, or give --folds 0"
             )
         if seeds and (self.seed is not None or self.checkpoint):
             raise CollidekitError(
-                f"--seeds: cannot stand beside --{'checkpoint' if self.checkpoint else 'seed'}; give one"
+                f"--seeds: cannot be used with --{'checkpoint' if self.checkpoint else 'seed'}; leave out one of the two"
             )
         check_combination(str(self.combine))
         if self.combine != "mean" and not seeds and len(self.checkpoint) < 2 and not self.all_folds:
-            raise CollidekitError("--combine: acts only with an ensemble; give several --seeds or checkpoints")
+            raise CollidekitError("--combine: has an effect only with an ensemble; give several --seeds or checkpoints")
         if self.combine != "mean" and self.joins_folds:
-            raise CollidekitError("--combine: acts only with test files: without them one fold predicts each row")
+            raise CollidekitError(
+                "--combine: has an effect only with test files; without them each row is predicted by one fold"
+            )
         if self.combine != "mean" and self.chosen_by_number:
-            raise CollidekitError("--combine: does nothing with --fold-rule remainder: one fold predicts each row")
+            raise CollidekitError(
+                "--combine: has no effect with --fold-rule remainder, because each row is predicted by one fold; leave it out"
+            )
         self._check_checkpoint()
         return seeds
 
     @cached_property
     def all_folds(self) -> tuple[int, ...]:
-        """The folds that are trained one after another; none where there is one training."""
+        """Folds to train; empty for a single training."""
         if self.checkpoint or not (config := self._fold_settings).folds or config.fold >= 0:
             return ()
         return tuple(range(config.folds))
@@ -123,34 +127,34 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     @property
     def joins_folds(self) -> bool:
-        """Whether each row of the training dataset is predicted by the fold that did not see it."""
+        """True if each row of the training files is predicted by the fold that was not trained on it."""
         return bool(self.all_folds) and not self.test_files
 
     @property
     def chosen_by_number(self) -> bool:
-        """Whether the event number of each row of the test files says which fold predicts it."""
+        """True if the event number of each test row decides which fold predicts it."""
         return bool(self.all_folds and self.test_files) and self._fold_settings.fold_rule == "remainder"
 
     @cached_property
     def members(self) -> dict[str, dict[str, Any]]:
-        """The parameters of each training of several, by its name; none where there is one training."""
+        """Parameters of each member of an ensemble by its name; empty for a single training."""
         seeds, folds = self.all_seeds, self.all_folds
         if seeds:
             return {f"seed {seed}": {"seed": seed, "seeds": ()} for seed in seeds}
         return {f"fold {fold} of {len(folds)}": {"fold": fold} for fold in folds}
 
     def _check_checkpoint(self) -> None:
-        """Where a checkpoint is judged nothing is trained: no setting of a training is for it."""
+        """Raise an error for training settings with ``--checkpoint``, because nothing is trained."""
         if self.allow_training_rows and not self.checkpoint:
             raise CollidekitError(
-                "--allow-training-rows: is for --checkpoint; a run that trains warns of test rows that it learned from"
+                "--allow-training-rows: has an effect only with --checkpoint; a training warns about test rows in the training set"
             )
         given = [name for name in TrainingConfig.model_fields if getattr(self, name) not in (None, {}, ())]
         given = [name for name in given if name != "extend_training" or self.extend_training]
         given += [name for name in ("track", "track_files", "track_online") if getattr(self, name)]
         if self.checkpoint and given:
             raise CollidekitError(
-                f"--{given[0].replace('_', '-')}: does nothing beside --checkpoint, which is not trained; leave out one of them"
+                f"--{given[0].replace('_', '-')}: has no effect with --checkpoint, because nothing is trained; leave out one of the two"
             )
 
     @property
@@ -159,7 +163,7 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
     @cached_property
     def test_files(self) -> tuple[str, ...]:
-        """The test files; none means that the validation rows of the training dataset are taken."""
+        """Test files; empty if the validation rows are used."""
         if self.test_filelist:
             return tuple(expand(list(self.test_filelist)))
         if not self.analysis.files.test or self.filelist:
@@ -170,12 +174,12 @@ class TestParameters(TestAttackParameters, TrainingParameters):
 
 
 class InferenceTask(TestParameters):
-    """Predict all rows of the test dataset, in input order; with several seeds or checkpoints as an ensemble."""
+    """Predict all rows of the test dataset in the order of the files; several seeds or checkpoints are an ensemble."""
 
     exclude_index = False
     _seen: SeenRows | None = None
     _joined: Sequence[AnalysisTask] = ()
-    """The parts that the output is made from."""
+    """Parts from which the output is made."""
 
     def requires(self) -> dict[str, AnalysisTask]:
         if self.members:
@@ -184,7 +188,7 @@ class InferenceTask(TestParameters):
 
     @cached_property
     def parts(self) -> dict[str, AnalysisTask]:
-        """The tasks that predict a part of the rows each; none where this task predicts all of them."""
+        """Tasks that predict one part of the rows each; empty if this task predicts all rows."""
         from collidekit.tasks.parts import PredictionPartTask
 
         if self.jobs == 1 or self.members:
@@ -193,7 +197,7 @@ class InferenceTask(TestParameters):
         return {f"part {name}": PredictionPartTask.req(self, part=name) for name in names}
 
     def requires_for_rows(self) -> dict[str, AnalysisTask]:
-        """Return the training and the test dataset, as far as they are tasks."""
+        """Return the tasks of the training and the test dataset, if they are needed."""
         needed: dict[str, AnalysisTask] = {} if self.checkpoint else {"training": TrainingTask.req(self)}
         if self.test_files:
             needed["test"] = DatasetConstructorTask.req(
@@ -201,13 +205,13 @@ class InferenceTask(TestParameters):
             )
         elif self.checkpoint:
             raise CollidekitError(
-                f"{self.config}: names no test files to judge --checkpoint by; give them with --test-files "
+                f"{self.config}: has no test files to evaluate --checkpoint; give them with --test-files "
                 "(--test-filelist in law)"
             )
         return needed
 
     def look_first(self) -> None:
-        """The checkpoints fit the analysis, a temperature is or will be there, and the attack has something to move."""
+        """Check that the checkpoints fit the analysis, that there is a temperature, and that the attack can change inputs."""
         check_ranks(self.devices, self.nodes)
         if self.members:
             return
@@ -226,13 +230,13 @@ class InferenceTask(TestParameters):
         build_attack(settings.model_copy(update={"attack_individual_factors": False}), self.analysis, scaling)
 
     def trainings(self) -> dict[str, TrainingTask]:
-        """The trainings that are judged, by the name of the member; none with ``--checkpoint``."""
+        """Return the trainings by the name of the member; empty with ``--checkpoint``."""
         if self.members:
             return {name: task.requires()["training"] for name, task in self.requires().items()}
         return {} if self.checkpoint else {"training": self.requires()["training"]}
 
     def dataset_task(self) -> DatasetConstructorTask:
-        """What was trained on; where nothing was, what is judged."""
+        """Return the task of the training dataset, or of the test dataset with ``--checkpoint``."""
         for training in self.trainings().values():
             dataset: DatasetConstructorTask = training.requires()["dataset"]
             return dataset
@@ -244,13 +248,13 @@ class InferenceTask(TestParameters):
             return {"members": {name: task.hash for name, task in needed.items()}, "combine": self.combine}
         if self.is_ensemble:
             checkpoints = {str(name): _content_id(str(name)) for name in self.checkpoint}
-            judged: dict[str, Any] = {"checkpoints": checkpoints, "combine": self.combine}
+            taggers: dict[str, Any] = {"checkpoints": checkpoints, "combine": self.combine}
         elif self.checkpoint:
-            judged = {"checkpoint": _content_id(str(self.checkpoint[0]))}
+            taggers = {"checkpoint": _content_id(str(self.checkpoint[0]))}
         else:
-            judged = {"training": needed["training"].hash}
+            taggers = {"training": needed["training"].hash}
         return {
-            **judged,
+            **taggers,
             "test": needed["test"].hash if "test" in needed else self._held_out(),
             "discriminators": {name: entry.identity for name, entry in self.analysis.discriminators.items()},
             **({"calibrated": self._temperatures()} if self.calibrated else {}),
@@ -259,7 +263,7 @@ class InferenceTask(TestParameters):
         }
 
     def _held_out(self) -> str:
-        """The rows that are predicted where there are no test files."""
+        """Return the name of the rows that are predicted without test files."""
         return self.training_config().fold_name or "validation rows"
 
     def _attack_identity(self) -> dict[str, Any]:
@@ -290,19 +294,19 @@ class InferenceTask(TestParameters):
         remove_outputs_of(self._joined)
         how = f" with the {self.combine} of {', '.join(members)}" if self.is_ensemble else ""
         if self.joins_folds:
-            how = f", each with the one of {len(members)} networks that did not see it"
+            how = f", each with the one of {len(members)} networks that was not trained on it"
         elif self.chosen_by_number:
-            how = f", each with the one of {len(members)} networks that is for its event number"
+            how = f", each with one of {len(members)} networks, chosen by its event number"
         self.say(f"[bold]Predicted[/bold] {len(predictions):,} rows{how}")
         self.write_provenance()
 
     def _fold_of_rows(self, dataset: Dataset) -> Array:
-        """The fold (N,) of each row of a dataset."""
+        """Return the fold (N,) of each row of a dataset."""
         split = Folds(len(self.all_folds), 0, self._fold_settings.fold_rule)
         return split.folds_of(dataset.column("key"), dataset.event_number)
 
     def _used_members(self) -> Array | None:
-        """Which members (M, N) predict each row; None where all of them do."""
+        """Return which members predict each row (M, N); None if all members predict all rows."""
         if not self.chosen_by_number:
             return self._seen.used() if self._seen else None
         first = next(iter(self.requires().values()))
@@ -313,7 +317,7 @@ class InferenceTask(TestParameters):
         return {name: task.predictions() for name, task in self.requires().items()}
 
     def _predict_members(self) -> dict[str, Predictions]:
-        """The predictions of the training, or of each checkpoint that was given."""
+        """Return the predictions of the training, or of each given checkpoint, by name."""
         needed = self.requires_for_rows()
         members = self.checkpoints(needed)
         for name, member in members.items():
@@ -322,7 +326,7 @@ class InferenceTask(TestParameters):
             self.say(overlap_text(note))
         rows = self.rows_to_predict(members)
         if "test" not in needed:
-            self._say_held_out(next(iter(members.values())).config)
+            self._print_held_out(next(iter(members.values())).config)
         refuses = bool(self.checkpoint) and not self.allow_training_rows
         refusal = Refusal(rows.dataset.manifest.files) if refuses else None
         seen = self._seen = SeenRows(members, content_of_inputs(rows.dataset.manifest), refusal)
@@ -339,13 +343,13 @@ class InferenceTask(TestParameters):
         return named
 
     def _parts_of_ranks(self, rows: int) -> list[AnalysisTask]:
-        """Return the parts that several ranks have predicted; none where one process predicts, as it does few rows."""
+        """Return the parts that several ranks have predicted; none for a single process or few rows."""
         from collidekit.tasks.parts import PredictionPartTask
 
         return make_by_ranks(self, PredictionPartTask) if rows >= FEWEST * number_of_ranks(self) else []
 
     def rows_to_predict(self, members: Mapping[str, Checkpoint]) -> Loader:
-        """Return the rows of the test dataset; without one, those that the training held out."""
+        """Return the rows of the test dataset, or without test files the rows that the training held out."""
         needed = self.requires_for_rows()
         if "test" in needed:
             return Loader(needed["test"].dataset(), 1024, threads=1)
@@ -353,28 +357,26 @@ class InferenceTask(TestParameters):
         return held_out_rows(dataset, next(iter(members.values())).config.split)
 
     def predict_rows(self, members: Mapping[str, Checkpoint], rows: Loader, seen: SeenRows) -> list[Predictions]:
-        """Return the predictions of each member; ``seen`` remembers how each one knows the rows."""
+        """Return the predictions of each member; ``seen`` records which rows a member was trained on."""
         attack = self._attack(members)
         with counting("Predicting", "rows", None if rows.split else len(rows.places)) as done:
             watched = seen.watch(rows, list(members), self.analysis)
             batches = counted(map(attack, watched) if attack else watched, done)
             return predict_each([member.tagger for member in members.values()], self.analysis, batches)
 
-    def _say_held_out(self, config: TrainingConfig) -> None:
-        """Say which rows are predicted where there are no test files."""
+    def _print_held_out(self, config: TrainingConfig) -> None:
+        """Print which rows are predicted without test files."""
         if config.folds:
-            self.say(f"no test files were given: predicting {config.fold_name}, which was held out")
+            self.say(f"no test files: predicting {config.fold_name}, which was held out")
         else:
-            self.say(
-                "[yellow]no test files were given: predicting the validation rows, which chose the best epoch[/yellow]"
-            )
+            self.say("[yellow]no test files: predicting the validation rows, which chose the best epoch[/yellow]")
 
     def ran_with(self) -> dict[str, Any]:
         return {"overlap": self.overlap_note}
 
     @property
     def overlap_note(self) -> str:
-        """A warning of predicted rows that were learned from; empty where there are none."""
+        """Warning about predicted rows of the training set; empty if there are none."""
         if law.Task.complete(self):
             return str(self.provenance().get("overlap", ""))
         if self.members and not self.test_files:
@@ -383,14 +385,14 @@ class InferenceTask(TestParameters):
 
     @cached_property
     def _shared_rows(self) -> str:
-        """A warning of test rows that are in the training dataset, too."""
+        """Warning about test rows that are also in the training dataset."""
         if self.checkpoint or not self.test_files or self.chosen_by_number:
-            return ""  # what a checkpoint says of its training is known after the prediction
+            return ""  # rows that a checkpoint knows are counted during the prediction
         first = next(iter(self.requires().values())) if self.members else self
         return overlap_note(read_manifest(self.dataset_task().folder), read_manifest(first.requires()["test"].folder))
 
     def _attack(self, members: Mapping[str, Checkpoint]) -> Callable[[Batch], Batch] | None:
-        """What is done to the rows before they are judged, by the gradient of the one that is judged, or of another one."""
+        """Return the attack on the rows, with the gradient of the tagger or of ``--test-attack-from``; None without attack."""
         settings = self.test_attack_settings
         if settings.attack == "nominal":
             return None
@@ -402,7 +404,7 @@ class InferenceTask(TestParameters):
         return partial(attack, source.tagger)
 
     def _gradient_source(self, members: Mapping[str, Checkpoint]) -> Checkpoint | None:
-        """The checkpoint that ``--test-attack-from`` names; None where the judged one has the gradient."""
+        """Return the checkpoint of ``--test-attack-from``; None if the tagger itself gives the gradient."""
         if self.test_attack_from:
             path = find_checkpoint(str(self.test_attack_from))
             source = load_checkpoint(path)
@@ -410,16 +412,16 @@ class InferenceTask(TestParameters):
             return source
         if len(members) > 1 and self.test_attack_settings.attack != "nominal":
             raise CollidekitError(
-                "--test-attack: an ensemble has no gradient of its own; name one with --test-attack-from"
+                "--test-attack: an ensemble has no gradient; name a checkpoint with --test-attack-from"
             )
         return None
 
     def _temperatures(self) -> list[Any]:
-        """Of checkpoints that are given; that of a training of one's own is decided by all else."""
+        """Return the temperatures of the given checkpoints; the identity of a training already decides its own."""
         return [load_content(find_checkpoint(name)).get("temperature") for name in self.checkpoint]
 
     def checkpoints(self, needed: Mapping[str, AnalysisTask]) -> dict[str, Checkpoint]:
-        """Return the trained network, or each checkpoint that was given, by its name."""
+        """Return the trained network, or each given checkpoint, by its name."""
         if self.checkpoint:
             return load_members([str(name) for name in self.checkpoint])
         path = needed["training"].folder / "best_model.pt"
@@ -430,7 +432,7 @@ class InferenceTask(TestParameters):
 
 
 def join_parts(parts: Iterable[AnalysisTask], seen: SeenRows) -> list[Predictions]:
-    """Return the predictions of each member from those of all parts, in the order of the rows."""
+    """Join the parts to the predictions of each member, in the order of the rows."""
     found: list[list[Predictions]] = [[] for _ in seen.members]
     for part in parts:
         states = np.load(part.folder / "known.npy", allow_pickle=False)
@@ -446,25 +448,24 @@ def join_parts(parts: Iterable[AnalysisTask], seen: SeenRows) -> list[Prediction
 
 
 def _content_id(name: str) -> str:
-    """Of the file of a checkpoint, wherever it lies."""
+    """Return a hash of the file of a checkpoint."""
     return hashlib.sha256(find_checkpoint(name).read_bytes()).hexdigest()[:16]
 
 
 def require_discriminators(task: AnalysisTask) -> None:
-    """Raise an error where the analysis names no discriminator to judge a tagger by."""
+    """Raise an error if the analysis has no classes or no discriminators."""
     if not task.analysis.classes:
         raise CollidekitError(
-            f"{task.config}: has no classes, so there is nothing to tell apart; see ResidualTask, AssignmentTask and the report"
+            f"{task.config}: has no classes, so there are no ROC curves and working points; use ResidualTask, AssignmentTask or ReportTask"
         )
     if not task.analysis.discriminators:
         raise CollidekitError(
-            f"{task.config}: names no discriminators, so there is no ROC curve to draw and no working point to find; add "
-            "'discriminators:' to the analysis file"
+            f"{task.config}: has no discriminators, so there are no ROC curves and working points; add 'discriminators:' to the analysis file"
         )
 
 
 class PredictionTask(TestParameters):
-    """Base of the tasks that look at predictions."""
+    """Base of the tasks that evaluate predictions."""
 
     exclude_index = True
 
@@ -476,7 +477,7 @@ class PredictionTask(TestParameters):
 
     @cached_property
     def title(self) -> str:
-        """Of tables, plots and pages: the analysis, what is judged, and the attack."""
+        """Title of tables, plots and pages: analysis, tagger and attack."""
         return title_of(self.requires()["inference"])
 
     def predictions(self) -> Predictions:
@@ -484,5 +485,5 @@ class PredictionTask(TestParameters):
 
 
 def overlap_text(note: str) -> str:
-    """A note of test rows that were learned from, for the terminal."""
+    """Return a note about test rows of the training set in rich's markup."""
     return f"[bold red]{literal(note)}[/bold red]" if is_loud(note) else f"[yellow]{literal(note)}[/yellow]"

@@ -1,4 +1,4 @@
-"""InputHistogrammerTask and HistogramPlotterTask: what the inputs of each class look like, before and after weighting."""
+"""InputHistogrammerTask and HistogramPlotterTask: plot the inputs of each class before and after weighting."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,13 +21,15 @@ from collidekit.tasks.dataset import DatasetConstructorTask, DatasetParameters
 from collidekit.training.weighting import Reweighting
 
 FEW_NUMBERS = 20
-"""Whole numbers that are all shown, however rare the first and the last are."""
+"""Largest range of integers that is shown completely."""
 
 
 class InputHistogrammerTask(DatasetParameters):
-    """Histogram every input of each class, with the event weights alone and after weighting to the reference class."""
+    """Fill histograms of every input and class, with event weights only and after weighting to the reference class."""
 
-    bins = luigi.IntParameter(default=50, description="most bins of a continuous feature; small samples get fewer")
+    bins = luigi.IntParameter(
+        default=50, description="largest number of bins of a continuous feature; small samples get fewer"
+    )
     exclude_index = False
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -80,16 +82,16 @@ class HistogramPlotterTask(InputHistogrammerTask):
 
 
 def _features(task: AnalysisTask) -> Iterator[tuple[str, Feature]]:
-    """``input.feature`` and the feature, in the order of the analysis."""
+    """Yield ``input.feature`` and the feature, in the order of the analysis."""
     for name, entry in task.analysis.inputs.items():
         for feature in entry.features:
             yield f"{name}.{feature.name}", feature
 
 
 def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
-    """Of all rows of a dataset, in at most ``bins`` bins, fewer where a class has few entries.
+    """Fill histograms of all rows of a dataset, with at most ``bins`` bins, fewer if a class has few entries.
 
-    The range of a feature is its bounds as far as there are values, or what holds the central 99 %; of few whole numbers all.
+    The range of a feature is its bounds within the range of values, else its central 99 %; for few integers all values.
     """
     analysis, reweighting = dataset.analysis, Reweighting.of(dataset.manifest)
     rows = min((count for count in dataset.manifest.class_counts.values() if count), default=len(dataset))
@@ -111,7 +113,7 @@ def histogram_inputs(dataset: Dataset, bins: int = 50) -> InputHistograms:
 
 
 def _range(feature: Feature, found: dict[str, Any]) -> tuple[float, float, tuple[float | None, float | None]]:
-    """The ends of an axis, and those of them to which values were clipped."""
+    """Return the ends of an axis, and the bounds to which values were clipped."""
     low, high = (found["percentiles"][p] for p in ("0.5", "99.5"))
     if not found["count"]:
         return low, high, (None, None)

@@ -1,17 +1,17 @@
-"""Ctrl-C under law ends with one line, as in the command."""
+"""One-line message for Ctrl-C under law."""
 
 import sys
 from types import TracebackType
 
 
 def end_in_one_line() -> None:
-    """From now on a KeyboardInterrupt that ends this process is one line; luigi and law let it through to the interpreter."""
+    """Replace the traceback of a KeyboardInterrupt, which luigi and law pass on, by a one-line message."""
     shown = sys.excepthook
 
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            said = "interrupted; nothing is half-written, and the same command goes on where it was"
-            print(f"error: {said}", file=sys.stderr, flush=True)
+            message = "interrupted; no incomplete file was written; run the same command again to continue"
+            print(f"error: {message}", file=sys.stderr, flush=True)
         else:
             shown(kind, error, trace)
 

@@ -1,4 +1,4 @@
-"""What is known of the needs of a job before it is sent: memory by the estimate of ``check``, time by earlier epochs."""
+"""Estimates for a job before it is submitted: memory from ``check``, time from earlier epochs."""
 
 import csv
 
@@ -12,11 +12,11 @@ from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.training import TrainingTask
 
 FILES, ROWS = 2, 1000
-"""Of the files that are looked at for an estimate."""
+"""Number of files and rows that are read for an estimate."""
 
 
-def doubt(task: AnalysisTask, resources: Resources) -> str:
-    """Return a line about a resource that is below what the job of a task will need; empty where none is known to be."""
+def resource_warning(task: AnalysisTask, resources: Resources) -> str:
+    """Return a warning about a resource that is too small for the job of a task; empty if there is none."""
     if isinstance(task, DatasetConstructorTask):
         return _memory(task, resources)
     return _time(task, resources) if isinstance(task, TrainingTask) else ""
@@ -25,7 +25,7 @@ def doubt(task: AnalysisTask, resources: Resources) -> str:
 def _memory(task: DatasetConstructorTask, resources: Resources) -> str:
     try:
         found = estimate(check(task.plan, task.files()[:FILES], limit=ROWS))
-    except CollidekitError:  # the construction says what is wrong with a file
+    except CollidekitError:  # the construction reports errors of files
         return ""
     processes = resources.cores if task.coffea_worker == 1 and task.executor == "futures" else task.coffea_worker
     needed = found.construction * processes / 2**20 if found else 0.0
@@ -33,7 +33,7 @@ def _memory(task: DatasetConstructorTask, resources: Resources) -> str:
         return ""
     return (
         f"memory of construction: {show_memory(resources.memory)} is below the estimate of check, {show_memory(needed)} for "
-        f"{processes} process{'es' if processes > 1 else ''}; ask for more, or for fewer cores"
+        f"{processes} process{'es' if processes > 1 else ''}; request more memory, or fewer cores"
     )
 
 
@@ -47,5 +47,5 @@ def _time(task: TrainingTask, resources: Resources) -> str:
         return ""
     return (
         f"walltime of training: {show_time(resources.walltime)} is shorter than an epoch, which took {show_time(round(longest))}; "
-        "each job would save its state within an epoch and go on in another one"
+        "each job would have to save its state within an epoch and continue in another job"
     )

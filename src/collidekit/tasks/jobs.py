@@ -1,4 +1,4 @@
-"""From a task to the jobs of a batch system: one for each dataset, training and prediction, and one for all the rest."""
+"""Batch jobs of a task: one for each dataset, training and prediction, and one for all other tasks."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import luigi
 from collidekit.batch.job import Job
 from collidekit.batch.site import Resources, Site
 from collidekit.tasks.base import AnalysisTask
-from collidekit.tasks.job_estimates import doubt
+from collidekit.tasks.job_estimates import resource_warning
 from collidekit.tasks.send import chosen_site, send
 from collidekit.tasks.work import words_of
 
@@ -17,11 +17,11 @@ KINDS = {
     "DatasetConstructorTask": "construction", "TrainingTask": "training", "SearchTask": "training", "InferenceTask": "inference",
     "RobustnessTask": "attacks", "ConstructionPartTask": "construction", "PredictionPartTask": "inference",
 }  # fmt: skip
-"""Tasks that become a job each; all others become one job together, of the kind evaluation."""
+"""Tasks that become separate jobs, with the kind of job; all others become one job of the kind evaluation."""
 
 
 def jobs_of(root: AnalysisTask, site: Site) -> list[Job]:
-    """Return the jobs that make what is missing for a task, in an order in which each comes after what it needs."""
+    """Return the jobs for the missing outputs of a task; each job is after the jobs that it needs."""
     return list(_jobs_and_tasks(root, site)[0].values())
 
 
@@ -32,7 +32,7 @@ def _jobs_and_tasks(root: AnalysisTask, site: Site) -> tuple[dict[str, Job], lis
     wanted = luigi.task.flatten(root.requires()) if isinstance(root, law.WrapperTask) else [root]  # type: ignore[no-untyped-call]
 
     def visit(task: AnalysisTask) -> tuple[str, ...]:
-        """Return the names of the jobs that stand for a task."""
+        """Return the names of the jobs of a task."""
         if task.complete():
             return ()
         family = task.get_task_family()
@@ -56,7 +56,7 @@ def _jobs_and_tasks(root: AnalysisTask, site: Site) -> tuple[dict[str, Job], lis
 
 
 def _in_store(task: AnalysisTask) -> Callable[[], bool] | None:
-    """Return what asks the store of a task whether its output is there; None without a store."""
+    """Return a function that checks whether the output is in the store of the task; None without a store."""
     stored = task.stored
     return (lambda: stored.complete) if stored else None
 
@@ -70,9 +70,9 @@ def _names(task: AnalysisTask) -> tuple[str, ...]:
 
 
 def _for_jobs(task: AnalysisTask, resources: Resources) -> dict[str, object]:
-    """Return the parameters that a job has in place of those of the command: as many threads and processes as it has cores.
+    """Return the parameters that are different in a job: as many threads and processes as it has cores.
 
-    A job that does not train has no more ranks than GPUs: construction shares its cores between workers.
+    Jobs without training have at most as many ranks as GPUs; constructions divide their cores among workers.
     """
     cores = resources.cores
     others: dict[str, object] = {"n_threads": cores} if getattr(task, "n_threads", None) == 4 else {}
@@ -87,15 +87,15 @@ def _for_jobs(task: AnalysisTask, resources: Resources) -> dict[str, object]:
 
 
 def run_as_jobs(task: AnalysisTask, system: str | None, site_name: str | None, dry_run: bool = False) -> bool:
-    """Run a task as jobs where a batch system or a site is named; returns False after a dry run, when nothing was made.
+    """Run a task as jobs if a batch system or a site is named; return False after a dry run.
 
-    Raises JobsFailedError where an output is not there at the end.
+    Raises JobsFailedError if an output is missing at the end.
     """
     site = chosen_site(system, site_name, dry_run)
     if site is None:
         return True
     jobs, tasks = _jobs_and_tasks(task, site)
     for one in tasks:
-        if said := doubt(one, site.resources_of(KINDS.get(one.get_task_family(), "evaluation"))):
-            print(f"{site.path}: {said}", file=sys.stderr)
+        if warning := resource_warning(one, site.resources_of(KINDS.get(one.get_task_family(), "evaluation"))):
+            print(f"{site.path}: {warning}", file=sys.stderr)
     return send(list(jobs.values()), site, dry_run)

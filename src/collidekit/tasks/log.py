@@ -1,4 +1,4 @@
-"""``--log-file`` of law: what a task says stands in a file, too."""
+"""Messages of tasks in a file, for ``--log-file`` of law."""
 
 import io
 import sys
@@ -11,7 +11,7 @@ from collidekit.errors import CollidekitError
 
 
 class _Both(io.TextIOBase):
-    """Text for a terminal and a file."""
+    """Text stream that writes to the terminal and to a file."""
 
     def __init__(self, shown: TextIO, file: TextIO) -> None:
         self._shown, self._file = shown, file
@@ -27,7 +27,7 @@ class _Both(io.TextIOBase):
 
 @contextmanager
 def writing_to(path: Path | None) -> Iterator[None]:
-    """Append to a file what is printed within the block, and the error that ends it; without a path nothing happens."""
+    """Append to a file what is printed within the block, and its error; without a path, do nothing."""
     if path is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a user types for a parameter: a wrong value is one line, and one that does nothing is refused."""
+"""Checks of parameters on the command line: wrong values and options without effect are one-line errors."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from collidekit.errors import CollidekitError
 
 
 def checked(option: str, parameter: luigi.Parameter) -> luigi.Parameter:
-    """The same parameter, whose ``parse`` says in one line what is wrong with a value, under the name of the option."""
+    """Return the parameter with a ``parse`` that raises a one-line error with the name of the option."""
     if not hasattr(parameter.parse, "original"):
         parameter.parse = _checked(option, parameter, parameter.parse)  # type: ignore[method-assign]
     return parameter
@@ -32,51 +32,52 @@ def _checked(option: str, parameter: Any, parse: Callable[[str], Any]) -> Callab
 
 def _wanted(parameter: Any, error: Exception) -> str:
     if isinstance(parameter, luigi.BoolParameter):
-        return "neither True nor False"
+        return "not True or False"
     if isinstance(parameter, luigi.IntParameter):
         return "not a whole number"
     if isinstance(parameter, luigi.FloatParameter):
         return "not a number"
     if isinstance(parameter, luigi.DictParameter):
-        said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        return f"not JSON ({said}): write it as '{{\"name\": value}}', with double quotes inside single ones"
-    return f"not a value of it ({error})"
+        text = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        return f"not JSON ({text}): write it as '{{\"name\": value}}', with double quotes inside single ones"
+    return f"not a valid value ({error})"
 
 
 def refuse_empty(root: law.Task) -> None:
-    """Raise an error for ``--epochs ''``: luigi would take it for an option that is not given."""
+    """Raise an error for an empty value such as ``--epochs ''``, which luigi would ignore."""
     parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     for name, parameter in root.get_params() if parser else ():
         if vars(parser.known_args).get(name) == "" and parameter.significant:
-            raise CollidekitError(f"--{name.replace('_', '-')}: the value is empty; leave it out or give one")
+            raise CollidekitError(
+                f"--{name.replace('_', '-')}: the value is empty; give a value or leave the option out"
+            )
 
 
 def refuse_unused_prefixes(root: law.Task) -> None:
-    """Raise an error for ``--TrainingTask-epochs`` and the like on a command line where that task does not get the value.
+    """Raise an error for options such as ``--TrainingTask-epochs`` that have no effect.
 
-    A task hands its own parameters on to the tasks that it needs; a parameter that names one of these tasks acts only
-    where nothing is handed on, or where this is foreseen (``prefer_params_cli``).
+    A task passes its own parameters on to the tasks that it needs. An option of one of these tasks has an effect only
+    for parameters that are not passed on, or that are in ``prefer_params_cli``.
     """
     given = list(_prefixed())
     if not given:
         return
     tasks = [root, *(task for task, _, _ in root.walk_deps())]
     for family, name, value in given:
-        mine = [task for task in tasks if task.get_task_family() == family]
+        matching = [task for task in tasks if task.get_task_family() == family]
         option = f"--{family}-{name.replace('_', '-')}"
-        if not mine:
+        if not matching:
             raise CollidekitError(
-                f"{option}: {root.get_task_family()} needs no {family}, so it would do nothing; leave it out"
+                f"{option}: {root.get_task_family()} does not need {family}, so this has no effect; leave it out"
             )
-        if any(getattr(task, name) != value for task in mine):
+        if any(getattr(task, name) != value for task in matching):
             raise CollidekitError(
-                f"{option}: would do nothing here, since {root.get_task_family()} hands its own --{name.replace('_', '-')} on; "
-                "write that"
+                f"{option}: has no effect here, because {root.get_task_family()} passes its own --{name.replace('_', '-')} on; use that option"
             )
 
 
 def _prefixed() -> Iterator[tuple[str, str, Any]]:
-    """Task, parameter and value of what is given on the command line of law for one task."""
+    """Yield task, parameter and value of each option of a single task on the command line of law."""
     parser = CmdlineParser.get_instance()  # type: ignore[no-untyped-call]
     if parser is None:
         return

@@ -1,4 +1,4 @@
-"""Parts of a construction or prediction: each is a task, and so a process or a job, of its own."""
+"""Parts of a construction or prediction, each a separate task that can run in its own process or job."""
 
 import re
 from functools import cached_property
@@ -21,28 +21,28 @@ from collidekit.tasks.inference import InferenceTask
 
 
 class PartOfTask(AnalysisTask):
-    """Parameters of a part."""
+    """Parameters of tasks that make one part."""
 
-    part = luigi.Parameter(default="1/2", description="which part, and of how many: 1/4 to 4/4")
+    part = luigi.Parameter(default="1/2", description="number of the part and of all parts: 1/4 to 4/4")
     exclude_index = True
     side_by_side = True
     stored = None
-    """A part is of use to the task that joins it alone: it is not kept in a store."""
+    """None, because only the task that joins the parts needs them: they are not kept in a store."""
 
     @cached_property
     def share(self) -> tuple[int, int]:
-        """Number of the part, from 0, and how many there are."""
+        """Number of the part, from 0, and number of all parts."""
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(self.part))
         if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise CollidekitError(f"--part {self.part!r}: write which part of how many, such as 1/4")
+            raise CollidekitError(f"--part {self.part!r}: write the number of the part and of all parts, such as 1/4")
         return int(match[1]) - 1, int(match[2])
 
     def look_first(self) -> None:
-        """The task that needs the parts has looked."""
+        """Do nothing, because the task that needs the parts has checked everything."""
 
 
 class ConstructionPartTask(PartOfTask, DatasetConstructorTask):
-    """Make a part of a dataset, which DatasetConstructorTask with ``--jobs`` joins and removes."""
+    """Make one part of a dataset; DatasetConstructorTask with ``--jobs`` joins and removes the parts."""
 
     exclude_index = False
 
@@ -71,7 +71,7 @@ class ConstructionPartTask(PartOfTask, DatasetConstructorTask):
 
 
 class PredictionPartTask(PartOfTask, InferenceTask):
-    """Predict a part of the rows, which InferenceTask with ``--jobs`` joins and removes."""
+    """Predict one part of the rows; InferenceTask with ``--jobs`` joins and removes the parts."""
 
     exclude_index = False
 

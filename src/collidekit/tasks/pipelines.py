@@ -1,4 +1,4 @@
-"""One pipeline for each bundled analysis, and b-hive's pipelines: from files to the report, with the recommended settings."""
+"""Pipelines from files to the report: one for each bundled analysis, and those of b-hive."""
 
 import law
 import luigi
@@ -11,7 +11,7 @@ from collidekit.tasks.significance import SignificanceTask
 
 
 class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
-    """Base of pipelines: requires the report."""
+    """Base of pipelines, which require the report."""
 
     exclude_index = True
 
@@ -19,13 +19,13 @@ class Pipeline(TestParameters, law.WrapperTask):  # type: ignore[misc]
         return {"report": ReportTask.req(self)}
 
     def run(self) -> None:
-        """Make nothing: what it requires is there. With ``--workflow`` send jobs for that."""
+        """Do nothing, because the required outputs exist; with ``--workflow``, submit jobs for them."""
         if self.workflow:
             super().run()
 
 
 class TopTaggingRun(Pipeline):
-    """Top tagging on the sample that ships: construct, train a PFN, predict, draw, report."""
+    """Top tagging on the bundled sample: dataset, training of a PFN, prediction, ROC curves, report."""
 
     config = luigi.Parameter(default="top_tagging", description="the analysis")
     exclude_index = False
@@ -39,14 +39,14 @@ class TopTaggingReferenceRun(Pipeline):
 
 
 class JetFlavourRun(Pipeline):
-    """Jet flavour on the sample that ships: b against c and light jets."""
+    """Jet flavour on the bundled sample: b jets against c and light jets."""
 
     config = luigi.Parameter(default="jet_flavour", description="the analysis")
     exclude_index = False
 
 
 class JetFlavourTracksRun(Pipeline):
-    """Jet flavour from tracks alone (give the files with --filelist and --test-filelist)."""
+    """Jet flavour from tracks only (give the files with --filelist and --test-filelist)."""
 
     config = luigi.Parameter(default="jet_flavour_tracks", description="the analysis")
     exclude_index = False
@@ -60,7 +60,7 @@ class JetFlavour2016Run(Pipeline):
 
 
 class MoonsRun(Pipeline):
-    """Relegation on two moons: the report, the significance, the boundary of decision and the masses (give --filelist and --test-filelist)."""
+    """Relegation on two moons: report, significance, decision boundary and masses (give --filelist and --test-filelist)."""
 
     config = luigi.Parameter(default="moons", description="the analysis")
     exclude_index = False
@@ -71,7 +71,7 @@ class MoonsRun(Pipeline):
         return {**super().requires(), "significance": self.significance()}
 
     def significance(self) -> SignificanceTask:
-        """Return the task that compares the objective of this pipeline with a tuned threshold, with the seeds of this pipeline."""
+        """Return the task that compares the objective of this pipeline with a tuned threshold, with the same seeds."""
         config = self.training_config()
         variants = (config.objective,) if config.objective != "classification" else ("relegator",)
         given = {"objective": None, "seed": None, "checkpoint": (), "seeds": self.seeds or (config.seed,)}
@@ -101,7 +101,7 @@ class PFNanoJetsRun(Pipeline):
 
 
 class TtbarDileptonRun(Pipeline):
-    """Jets and neutrinos of dileptonic top pairs on the sample that ships."""
+    """Jets and neutrinos of dileptonic top pairs on the bundled sample."""
 
     config = luigi.Parameter(default="ttbar_dilepton", description="the analysis")
     exclude_index = False
@@ -122,16 +122,16 @@ class TthSemileptonicRun(Pipeline):
 
 
 class BHivePipeline(Pipeline):
-    """Base of the pipelines with b-hive's names: the network is fixed, and ``--version`` is that of datasets and training."""
+    """Base of pipelines with b-hive's names: a fixed network, and ``--version`` for datasets and training."""
 
     exclude_index = True
     network = ""
-    version = luigi.Parameter(default="", description="version of the dataset and the training, as b-hive has it")
+    version = luigi.Parameter(default="", description="version of the dataset and the training, as in b-hive")
 
     def requires(self) -> dict[str, AnalysisTask]:
         if self.model_name is not None:
             raise CollidekitError(
-                f"--model-name: {type(self).__name__} trains {self.network}; take ReportTask for another network"
+                f"--model-name: {type(self).__name__} always trains {self.network}; use ReportTask for another network"
             )
         given: dict[str, str] = {"model_name": self.network}
         if self.version:
@@ -148,14 +148,14 @@ class DeepJetRun(BHivePipeline):
 
 
 class DeepJetRunHLT(BHivePipeline):
-    """b-hive's pipeline: DeepJet at the size for the high-level trigger."""
+    """b-hive's pipeline: the small DeepJet for the high-level trigger."""
 
     exclude_index = False
     network = "deepjet_hlt"
 
 
 class DeepJetRunHLTPhase2(DeepJetRunHLT):
-    """b-hive's pipeline for the Phase 2 trigger: as DeepJetRunHLT, with your own Phase 2 analysis."""
+    """b-hive's pipeline for the Phase 2 trigger: DeepJetRunHLT with your own Phase 2 analysis."""
 
 
 class ParticleNetRunHLT(BHivePipeline):

@@ -1,4 +1,4 @@
-"""Ranks share a construction or prediction: each makes a part in a process of its own, and the first rank joins the parts."""
+"""Construction and prediction by several ranks: each makes one part in a process, and the first rank joins them."""
 
 import time
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from collidekit.tasks.work import PartProcess
 
 SILENT = 45.0
-"""Seconds without a sign of life after which a rank is taken for gone."""
+"""Seconds without a heartbeat after which a rank counts as ended."""
 POLL = 0.3
-"""Seconds between two signs of life, and between two looks at those of others."""
-GOES_ON = "what is done is kept, and the same command goes on from there"
+"""Seconds between two heartbeats, and between two checks of the others."""
+CONTINUES = "finished work is kept, and the same command continues"
 
 
 def number_of_ranks(task: AnalysisTask) -> int:
-    """Return how many ranks work together: those of the launcher, or as many as ``--devices`` says."""
+    """Return the number of ranks: from the launcher, or from ``--devices``."""
     first = leader()
     return first.place.size if first else max(task.devices, 1)
 
 
 def make_by_ranks(task: AnalysisTask, kind: type[AnalysisTask]) -> list[AnalysisTask]:
-    """Have each rank make a part of the output of a task; returns all parts, none for a single process."""
+    """Make one part of the output of a task in each rank; return all parts, none for a single process."""
     from collidekit.tasks.work import run_side_by_side, words_of
 
     first, size = leader(), number_of_ranks(task)
@@ -34,7 +34,7 @@ def make_by_ranks(task: AnalysisTask, kind: type[AnalysisTask]) -> list[Analysis
         return []
     parts = [kind.req(task, part=f"{number}/{size}", devices=0, nodes=1) for number in range(1, size + 1)]
     missing = [part for part in parts if not part.complete()]
-    task.say(f"{size} ranks make a part each")
+    task.say(f"{size} ranks make one part each")
     if first and missing:
         _lead(first, [list(words_of(part)) for part in missing])
     elif missing:
@@ -42,15 +42,15 @@ def make_by_ranks(task: AnalysisTask, kind: type[AnalysisTask]) -> list[Analysis
     return parts
 
 
-class _Own:
-    """The parts of one rank, one after another, each in a process."""
+class _PartQueue:
+    """Parts of one rank, which run one after another in processes."""
 
     def __init__(self, words: Sequence[list[str]], place: Place) -> None:
         self._left, self._device = list(words[place.rank :: place.size]), place.local_rank
         self._running: PartProcess | None = None
 
     def done(self) -> bool:
-        """Begin the next part if none is at work; return whether all are done. CollidekitError if one fails."""
+        """Start the next part if none is running; return whether all are done. Raise a CollidekitError if one fails."""
         from collidekit.tasks.work import PartProcess
 
         if self._running and self._running.done():
@@ -60,15 +60,15 @@ class _Own:
         return not self._running
 
     def end(self) -> None:
-        """End what is at work."""
+        """Stop the running part."""
         if self._running:
             self._running.end()
         self._running = None
 
 
 def share_of_rank(words: list[list[str]], store: Any, place: Place) -> None:
-    """Make the parts of a rank that is not the first, and tell the first one how that ended."""
-    own, beat = _Own(words, place), 0
+    """Make the parts of a rank that is not the first, and send the result to the first rank."""
+    own, beat = _PartQueue(words, place), 0
     try:
         while not own.done():
             beat += 1
@@ -80,18 +80,18 @@ def share_of_rank(words: list[list[str]], store: Any, place: Place) -> None:
     except CollidekitError as error:
         store.set(f"done/{place.rank}", str(error))
     except RuntimeError as error:
-        said = str(error).splitlines()[0][:160]
+        reason = str(error).splitlines()[0][:160]
         raise CollidekitError(
-            f"rank {place.rank} of {place.size}: the first rank has ended ({said}); see its own messages; {GOES_ON}"
+            f"rank {place.rank} of {place.size}: the first rank has ended ({reason}); see its own messages for the reason; {CONTINUES}"
         ) from None
     finally:
         own.end()
 
 
 def _lead(first: Leader, words: list[list[str]]) -> None:
-    """Make the parts of the first rank, and wait for those of the others; the first error ends all of them."""
+    """Make the parts of the first rank, and wait for those of the others; the first error stops all of them."""
     place, store = first.place, first.announce({PARTS: words})
-    own = _Own(words, place)
+    own = _PartQueue(words, place)
     seen = dict.fromkeys(range(1, place.size), ("", time.monotonic()))
     try:
         while not own.done() or seen:
@@ -107,21 +107,21 @@ def _lead(first: Leader, words: list[list[str]]) -> None:
 
 
 def _has_ended(store: Any, rank: int, size: int) -> bool:
-    """Return whether a rank is done; CollidekitError with its reason if it failed."""
+    """Return whether a rank is done; raise a CollidekitError with the reason if it failed."""
     if not store.check([f"done/{rank}"]):
         return False
-    if told := bytes(store.get(f"done/{rank}")).decode():
-        raise CollidekitError(f"rank {rank} of {size}: {told}")
+    if reason := bytes(store.get(f"done/{rank}")).decode():
+        raise CollidekitError(f"rank {rank} of {size}: {reason}")
     return True
 
 
 def _alive(store: Any, rank: int, size: int, before: str, since: float) -> tuple[str, float]:
-    """Return the last sign of life of a rank, and when it was seen first; CollidekitError if it is too old."""
+    """Return the last heartbeat of a rank and its time; raise a CollidekitError if it is too old."""
     beat = bytes(store.get(f"beat/{rank}")).decode() if store.check([f"beat/{rank}"]) else ""
     if beat != before:
         return beat, time.monotonic()
     if time.monotonic() - since > SILENT:
         raise CollidekitError(
-            f"rank 0 of {size}: another rank is gone: rank {rank} gave no sign of life for {SILENT:.0f} s; {GOES_ON}"
+            f"rank 0 of {size}: another rank is gone: rank {rank} sent no heartbeat for {SILENT:.0f} s; {CONTINUES}"
         )
     return before, since

@@ -1,4 +1,4 @@
-"""ReconstructionTask: predictions and the classical methods of dileptonic top pairs, on the same events."""
+"""ReconstructionTask: compare predictions with classical methods for dileptonic top pairs on the same events."""
 
 import time
 from dataclasses import replace
@@ -41,19 +41,19 @@ from collidekit.tasks.inference import InferenceTask, PredictionTask
 from collidekit.training.checkpoint import load_checkpoint
 
 NOTE = (
-    "Efficiency: of the events with all decay products, those with the right jets. Fraction right: of all events. Solved: events "
-    "with an estimate of m(tt). Bias and width (half the range of the 16th to 84th percentile) are of this estimate minus the truth, pz width "
-    "of the neutrinos, in GeV. Each "
-    "method is judged on the events that it reconstructs. Time: of the processor, over all threads; of the network in batches of 512."
+    "Efficiency: fraction of the events with all decay products that have the right jets. Fraction right: the same for all events. "
+    "Solved: fraction of the events with an estimate of m(tt). Bias and width (half the range of the 16th to 84th percentile) of m(tt): "
+    "estimate minus truth, in GeV. pz width: the same for the neutrinos. Each method is evaluated on the events that it "
+    "reconstructs. Time: processor time of all threads; for the network in batches of 512."
 )
 TIMED_BATCH, TIMED_BATCHES = 512, 4
-"""Rows of a batch, and batches, by which the network is timed."""
+"""Rows of a batch, and number of batches, for the timing of the network."""
 
 
 class ReconstructionTask(PredictionTask):
-    """Compare the network with classical methods of reconstruction on the same dileptonic events; table, JSON and plots."""
+    """Compare the network with classical methods on the same dileptonic events; write table, JSON and plots."""
 
-    methods = law.CSVParameter(default=USUAL, description="classical methods beside the network")
+    methods = law.CSVParameter(default=USUAL, description="classical methods to compare with the network")
     exclude_index = False
     draws = True
 
@@ -63,7 +63,7 @@ class ReconstructionTask(PredictionTask):
             "methods": list(self.methods),
             "dilepton": named,
             "values": "of the files",
-        }  # earlier versions took those of the dataset
+        }  # earlier versions used those of the dataset
         return {**super().identity(), **own}
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -122,20 +122,20 @@ class ReconstructionTask(PredictionTask):
         self.write_provenance()
 
     def _network_cost(self, dataset: Dataset) -> tuple[int, float] | None:
-        """Parameters of the network, and processor time of the prediction of an event in ms; None for an ensemble."""
+        """Return parameters of the network, and processor time of a prediction in ms per event; None for an ensemble."""
         inference = self.requires()["inference"]
         if inference.is_ensemble:
             return None
         trainings = inference.trainings()
         tagger = load_checkpoint(trainings["training"].folder if trainings else str(self.checkpoint[0])).tagger
         batches = list(islice(Loader(dataset, TIMED_BATCH), TIMED_BATCHES))
-        begun = time.process_time()
+        start = time.process_time()
         predict(tagger, self.analysis, batches)
-        spent = 1000 * (time.process_time() - begun) / sum(map(len, batches))
+        spent = 1000 * (time.process_time() - start) / sum(map(len, batches))
         return sum(parameter.numel() for parameter in tagger.parameters()), spent
 
     def _dataset(self) -> Dataset:
-        """The dataset that holds the predicted rows."""
+        """Return the dataset with the predicted rows."""
         inference: AnalysisTask = self.requires()["inference"]
         while isinstance(inference, InferenceTask) and inference.members:
             inference = next(iter(inference.requires().values()))
@@ -144,7 +144,7 @@ class ReconstructionTask(PredictionTask):
         return task.dataset()  # type: ignore[no-any-return]
 
     def read(self) -> list[MethodResult]:
-        """Return what was measured, from the file."""
+        """Return the measured results from the file."""
         path = self.folder / "methods.json"
         with as_written(path):
             return [MethodResult.read(entry) for entry in read_sealed(path)["results"]]
@@ -178,11 +178,11 @@ def _cells(sheet: Sheet) -> Cells:
 
 
 SHOWN = (0, 1, 3, 5, 6)
-"""Columns of the table in the terminal, which has 80 characters; the report has all."""
+"""Columns of the table in a terminal with 80 characters; the report has all columns."""
 
 
 def method_table(results: list[MethodResult], title: str = "") -> Table:
-    """Assignment and masses of the network and each method, as a person reads them."""
+    """Return a table with assignments and masses of the network and each method."""
     table = Table(title=literal(title) or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     for number in SHOWN:
         table.add_column(HEADER[number], justify="right" if number else "left", no_wrap=True)

@@ -1,4 +1,4 @@
-"""What a network decides where, and how it came to it."""
+"""Plots of the decisions of a network and of its training."""
 
 import csv
 from pathlib import Path
@@ -21,9 +21,10 @@ PARTS = {"train": "training", "val": "validation"}
 def plot_decisions(
     folder: Path, name: str, judge: SignificanceEvaluator, chosen: np.ndarray, analysis: Analysis, note: str
 ) -> None:
-    """The confusion matrix with the relegated column; with two inputs that are spectators too, the regions of decision.
+    """Plot the confusion matrix with relegated rows, and, with two inputs that are also spectators, the decision regions.
 
-    Rows that are ``chosen`` are called signal, others background, the most probable of each; or they are relegated.
+    ``chosen`` rows get their most probable signal class. Other rows are relegated, or get their most probable
+    background class.
     """
     predictions = judge.predictions
     p, signal = predictions.probabilities, judge.of_signal
@@ -47,7 +48,7 @@ def plot_decisions(
 
 
 def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The decision of the nearest row for each cell of a grid over the points, its middles (G,), (H,) and (H, G)."""
+    """Return the centres (G,), (H,) of a grid over the points, and the decision (H, G) of the nearest row of each cell."""
     from scipy.spatial import cKDTree
 
     low, high = points.min(axis=0), points.max(axis=0)
@@ -58,12 +59,12 @@ def _regions(points: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) -> None:
-    """Loss, accuracy and, where it was learned for, significance of training, validation and test rows against epochs."""
+    """Plot loss, accuracy and, if the objective uses it, significance of all sets against epochs."""
     path = training.folder / "history.csv"
     with as_written(path), path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
         epochs = np.array([float(row["epoch"]) for row in rows])
-    judged = evaluate_epochs(training.folder, training.requires()["dataset"].dataset(), test)
+    measured = evaluate_epochs(training.folder, training.requires()["dataset"].dataset(), test)
     panels = []
     for name in ("loss", "accuracy", "significance"):
         curves = [
@@ -73,8 +74,8 @@ def plot_epochs(stem: Path, training: TrainingTask, test: Dataset, note: str) ->
         if name == "loss" and not objective_of(training.training_config().objective, training.analysis).losses_compare:
             panels.append(("loss of batches", curves[:1]))
             curves = curves[1:]
-        if name in judged:
-            curves.append(("test", judged["epoch"], judged[name]))
+        if name in measured:
+            curves.append(("test", measured["epoch"], measured[name]))
         if curves:
             panels.append((name, curves))
     plot_significance_epochs(stem, panels, note=note)

@@ -1,4 +1,4 @@
-"""``--remove-output`` of law: the whole folder of an output, since tasks write more files than the targets that they name."""
+"""Removal of whole output folders for ``--remove-output`` of law, because tasks write more files than their targets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ MODES = {"i": "interactive", "a": "all", "d": "dry"}
 
 
 def remove_outputs(task: "AnalysisTask", depth: Any = 0, mode: str = "i", run: Any = False) -> bool:
-    """Remove the outputs of a task and of those that it needs, ``depth`` deep; returns whether it is to be run then."""
+    """Remove the outputs of a task and its requirements up to ``depth``; return whether to run the task afterwards."""
     mode = mode or "i"
     if mode not in MODES:
         raise CollidekitError(f"--remove-output: there is no mode {mode!r}; known are {', '.join(MODES)}")
@@ -42,7 +42,7 @@ def remove_outputs(task: "AnalysisTask", depth: Any = 0, mode: str = "i", run: A
 
 
 def _places(task: "AnalysisTask") -> str:
-    """Where the output is: in the results folder, in a store, or both; empty where it is nowhere."""
+    """Return where the output is: in the results folder, in a store, or both; empty if it does not exist."""
     here = [str(task.place)] if task.place.exists() else []
     return " and ".join([*here, task.stored.url] if task.stored and task.stored.complete else here)
 
@@ -61,7 +61,7 @@ def _remove_here(task: "AnalysisTask") -> None:
     results = results_folder()
     place = task.place.relative_to(results)
     if task.place.resolve() != results.resolve() / place or not task.place.is_dir():
-        raise CollidekitError(f"{task.place}: lies behind a link, so it is not removed; remove it where it is")
+        raise CollidekitError(f"{task.place}: is behind a link, so it is not removed; remove it yourself")
     try:
         remove_folder(task.place, results)
     except OSError as error:

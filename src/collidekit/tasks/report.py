@@ -1,4 +1,4 @@
-"""ReportTask: everything that is known of a run, on one page."""
+"""ReportTask: write all results of a run on one HTML page."""
 
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -59,13 +59,13 @@ from collidekit.tasks.titles import attack_name
 from collidekit.tasks.working_points import WorkingPointTask
 
 MOST_EDGES = 16
-"""Bins of the kinematics with more edges are too fine for efficiencies."""
+"""Largest number of bin edges of the kinematics that are used for efficiencies."""
 
 
 class ReportTask(PredictionTask):
     """Write one self-contained HTML page: data, ROC, shapes, working points, efficiencies, training, inputs, provenance."""
 
-    explain = luigi.BoolParameter(default=False, description="a section on feature importance too, which takes a while")
+    explain = luigi.BoolParameter(default=False, description="add a section on feature importance, which takes a while")
     exclude_index = False
     draws = True
 
@@ -85,9 +85,9 @@ class ReportTask(PredictionTask):
         }
 
     def _inputs(self) -> HistogramPlotterTask:
-        """The inputs of what was trained on; where nothing was, of what is judged."""
-        judged = {"dataset_version": self.test_dataset_version, "filelist": self.test_files}
-        task: HistogramPlotterTask = HistogramPlotterTask.req(self, **(judged if self.checkpoint else {}))
+        """Return the task that plots the inputs of the training dataset, or of the test dataset with ``--checkpoint``."""
+        test = {"dataset_version": self.test_dataset_version, "filelist": self.test_files}
+        task: HistogramPlotterTask = HistogramPlotterTask.req(self, **(test if self.checkpoint else {}))
         return task
 
     def identity(self) -> dict[str, Any]:
@@ -100,34 +100,34 @@ class ReportTask(PredictionTask):
         needed, plots = self.requires(), self.folder / "plots"
         plots.mkdir(parents=True, exist_ok=True)
         inference = needed["inference"]
-        judged = self._of_classes(plots) if self.analysis.classes else _Judged()
+        class_results = self._of_classes(plots) if self.analysis.classes else _ClassResults()
         for kind in ("assignment", "methods", "residuals"):
             if kind in needed:
-                judged.sections.append(needed[kind].section())
+                class_results.sections.append(needed[kind].section())
         if "residuals" in needed:
-            judged.sections += needed["residuals"].sections_of_uncertainties()
+            class_results.sections += needed["residuals"].sections_of_uncertainties()
         for entry in needed["assignment"].read() if "assignment" in needed else ():
             if entry.what == EVENT and entry.complete:
-                judged.headline[f"efficiency of {entry.target}"] = str(entry.complete)
-        judged.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
+                class_results.headline[f"efficiency of {entry.target}"] = str(entry.complete)
+        class_results.headline |= _headline(needed["residuals"].read()) if "residuals" in needed else {}
         manifest = read_manifest(inference.dataset_task().folder)
         write_report(
             self.folder / "report.html",
             ReportContent(
                 title=self.title,
                 subtitle=subtitle(inference),
-                headline=judged.headline,
+                headline=class_results.headline,
                 warnings=(
-                    *filter(None, (inference.overlap_note, judged.lost)),
+                    *filter(None, (inference.overlap_note, class_results.lost)),
                     *notes_of_run(inference, needed.get("roc")),
                     *_warnings(manifest, not self.test_files and not inference.training_config().folds),
                     *self._of_attack(),
                 ),
                 sections=(
-                    *judged.sections,
+                    *class_results.sections,
                     *trainings_section(inference, plots),
                     data_section(
-                        judged.counts,
+                        class_results.counts,
                         list(manifest.summary["cutflow"].items()),
                         self.analysis.selection or "",
                         [data_note(inference, manifest)],
@@ -139,13 +139,13 @@ class ReportTask(PredictionTask):
                 ),
             ),
         )
-        if judged.lost:
-            self.say(f"[bold red]{literal(judged.lost)}[/bold red]")
+        if class_results.lost:
+            self.say(f"[bold red]{literal(class_results.lost)}[/bold red]")
         self.say(f"[bold green]Report[/bold green]: {literal(self.folder / 'report.html')}")
         self.write_provenance()
 
-    def _of_classes(self, plots: Path) -> "_Judged":
-        """ROC curves, trees, shapes, calibration and working points."""
+    def _of_classes(self, plots: Path) -> "_ClassResults":
+        """Return ROC curves, boosted trees, shapes, calibration and working points."""
         needed, predictions = self.requires(), self.predictions()
         (results, ensembles), points = needed["roc"].measure(), needed["working_points"].find()
         metrics = classification_metrics(predictions)
@@ -162,10 +162,10 @@ class ReportTask(PredictionTask):
             calibration_part(needed["inference"], plots, self.title),
             self._working_points(plots, predictions, points),
         ]
-        return _Judged(sections, headline(results, metrics), {"evaluated": metrics.counts}, lost_note(compared))
+        return _ClassResults(sections, headline(results, metrics), {"evaluated": metrics.counts}, lost_note(compared))
 
     def _working_points(self, plots: Path, predictions: Predictions, points: list[DiscriminatorPoints]) -> Section:
-        """Thresholds and efficiencies, of all rows and in bins, and spectra before and after the cut."""
+        """Return thresholds and efficiencies, of all rows and in bins, and spectra before and after the cut."""
         drawn = _efficiencies(plots, predictions, points, self.analysis, self.title)
         spectra = _spectra(plots, predictions, points, self.analysis, self.title)
         section = working_points_section(points, [*drawn, *spectra])
@@ -173,27 +173,27 @@ class ReportTask(PredictionTask):
         return replace(section, blocks=(*section.blocks, *more))
 
     def _of_attack(self) -> list[str]:
-        """A warning where the judged rows were attacked."""
+        """Return a warning if the test rows were attacked."""
         settings = self.test_attack_settings
         if settings.attack == "nominal":
             return []
         gradient = f"the gradient of {self.test_attack_from}" if self.test_attack_from else "its own gradient"
-        return [f"The judged rows were attacked: {attack_name(settings)}, by {gradient}."]
+        return [f"The test rows were attacked: {attack_name(settings)}, with {gradient}."]
 
 
 @dataclass
-class _Judged:
-    """What the classes of rows add to a report."""
+class _ClassResults:
+    """Sections, headline numbers, counts and warnings of the classes of rows."""
 
     sections: list[Section] = field(default_factory=list)
     headline: dict[str, str] = field(default_factory=dict)
     counts: dict[str, tuple[ClassCount, ...]] = field(default_factory=dict)
     lost: str = ""
-    """A warning of trees that do better."""
+    """Warning that boosted trees are better than the network."""
 
 
 def _headline(residuals: list[Residuals]) -> dict[str, str]:
-    """The width of each value, of the first four."""
+    """Return the width of the first four values."""
     shown = (entry for entry in residuals[:4] if isfinite(entry.all.width))
     return {
         f"width, {without_latex(entry.label)}": with_error(entry.all.width, entry.all.width_error) for entry in shown
@@ -205,7 +205,7 @@ def _png(paths: list[Path]) -> Path:
 
 
 def _thresholds(points: list[DiscriminatorPoints], name: str) -> dict[str, float]:
-    """The thresholds of a discriminator, by the mistag rate or efficiency that they are for."""
+    """Return the thresholds of a discriminator by their mistag rate or efficiency."""
     return {
         f"{'mistag rate' if point.kind == 'mistag' else 'efficiency'} {percent(point.target)}": point.threshold
         for entry in points
@@ -229,7 +229,7 @@ def _shapes(folder: Path, predictions: Predictions, points: list[DiscriminatorPo
 def _efficiencies(
     folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis, note: str
 ) -> list[Path]:
-    """Efficiency of the loosest working point of each discriminator in each spectator."""
+    """Plot the efficiency of the loosest working point of each discriminator against each spectator."""
     plots = []
     for name in predictions.definitions:
         thresholds = _thresholds(points, name)
@@ -245,7 +245,7 @@ def _efficiencies(
 
 
 def _edges(analysis: Analysis, variable: str, values: Any) -> Any:
-    """The bins of working points or of the kinematics, as far as there are rows; without them bins of as many rows each."""
+    """Return bin edges: of working points or kinematics within the range of the rows, else edges of equally filled bins."""
     given = analysis.working_point_bins.get(variable) or (
         analysis.kinematics.bins.get(variable) if analysis.kinematics else None
     )
@@ -260,7 +260,7 @@ def _edges(analysis: Analysis, variable: str, values: Any) -> Any:
 def _spectra(
     folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis, note: str
 ) -> list[Path]:
-    """The spectrum of each mass before and after the loosest working point of each discriminator."""
+    """Plot the spectrum of each mass before and after the loosest working point of each discriminator."""
     masses = analysis.plots.masses
     if masses is None:
         masses = [name for name in predictions.spectators if "mass" in name.lower()]
@@ -276,7 +276,7 @@ def _spectra(
 
 
 def _points_in_bins(folder: Path, task: WorkingPointTask, analysis: Analysis, note: str) -> tuple[Block, ...]:
-    """The table and the plots of working points in bins; nothing where the analysis names none."""
+    """Return the table and plots of working points in bins; empty if the analysis has none."""
     found = task.find_in_bins()
     plots = [
         _png(
@@ -291,20 +291,20 @@ def _points_in_bins(folder: Path, task: WorkingPointTask, analysis: Analysis, no
 
 
 def _warnings(manifest: Manifest, on_validation: bool) -> list[str]:
-    """What a reader must know before believing the numbers."""
-    said = []
+    """Return warnings about the data."""
+    warnings = []
     if on_validation:
-        said.append(
-            "No test files were given: the numbers are of the validation rows, which also chose the best epoch and are "
-            "therefore slightly too good."
+        warnings.append(
+            "No test files were given: all numbers are from the validation rows, which also chose the best epoch. They are "
+            "slightly too good."
         )
-    said += data_warnings(manifest)
+    warnings += data_warnings(manifest)
     if manifest.summary["negative_weights"]:
-        said.append(
+        warnings.append(
             f"{manifest.summary['negative_weights']:,} of {manifest.rows:,} training rows have negative weights."
         )
     for name, count in manifest.summary["replaced"].items():
-        said.append(f"{count:,} values of {name} were NaN or infinite and became the default.")
+        warnings.append(f"{count:,} values of {name} were NaN or infinite and were replaced by the default.")
     if manifest.summary["bad_files"]:
-        said.append(f"{manifest.summary['bad_files']} input files could not be read and were skipped.")
-    return said
+        warnings.append(f"{manifest.summary['bad_files']} input files could not be read and were skipped.")
+    return warnings

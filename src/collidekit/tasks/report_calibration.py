@@ -1,4 +1,4 @@
-"""The calibration of what a report judges, before and after temperature scaling."""
+"""Section of a report on calibration, before and after temperature scaling."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,10 @@ from collidekit.training.checkpoint import find_checkpoint, load_content
 
 
 def calibration_part(inference: InferenceTask, folder: Path, note: str) -> Section:
-    """The section of a report; its plots are written to ``folder``."""
+    """Return the section of a report, and write its plots to ``folder``."""
     predictions = inference.predictions()
     temperature = None if inference.is_ensemble else stored_temperature(inference)
-    if temperature is not None and inference.calibrated:  # back to what the network says
+    if temperature is not None and inference.calibrated:  # probabilities without the temperature
         before = tempered(predictions.probabilities, 1 / predictions.temperature)
         predictions = replace(predictions, probabilities=before)
     rows, weighted = _weighted(inference, predictions)
@@ -31,7 +31,7 @@ def calibration_part(inference: InferenceTask, folder: Path, note: str) -> Secti
 
 
 def stored_temperature(inference: InferenceTask) -> Temperature | None:
-    """That of the model that is judged."""
+    """Return the temperature of the evaluated model."""
     trainings = inference.trainings()
     named = trainings["training"].folder / "best_model.pt" if trainings else inference.checkpoint[0]
     path = find_checkpoint(named)
@@ -39,7 +39,7 @@ def stored_temperature(inference: InferenceTask) -> Temperature | None:
 
 
 def _weighted(inference: InferenceTask, predictions: Predictions) -> tuple[Predictions, bool]:
-    """The rows with the weights of the training, where it is known, and whether that changes them."""
+    """Return the rows with the weights of the training if it is known, and whether these are different."""
     trainings = inference.trainings()
     if not trainings:
         return known_rows(predictions), False
@@ -51,13 +51,13 @@ def _weighted(inference: InferenceTask, predictions: Predictions) -> tuple[Predi
 def _notes(inference: InferenceTask, temperature: Temperature | None) -> list[str]:
     if inference.joins_folds:
         what = "calibrated by its own temperature" if inference.calibrated else "not calibrated"
-        return [f"Each row has the probabilities of the fold that did not see it, {what}."]
+        return [f"Each row has the probabilities of the fold that was not trained on it, {what}."]
     if inference.is_ensemble:
         what = "each calibrated by its own temperature" if inference.calibrated else "none of them calibrated"
-        return [f"The probabilities are those of an ensemble of members, {what}."]
+        return [f"The probabilities are from an ensemble of members, {what}."]
     if temperature is None:
-        return ["The model holds no temperature; 'collidekit calibrate' fits one."]
-    used = "are calibrated by it" if inference.calibrated else "are those before"
+        return ["The model has no temperature; 'collidekit calibrate' fits one."]
+    used = "use this temperature" if inference.calibrated else "are without it"
     value = with_error(temperature.value, temperature.error)
     fitted = f"Temperature {value}, fitted to {temperature.rows:,} {temperature.fitted_on}"
-    return [f"{fitted}; above 1 the network was too sure of itself. All other numbers of this report {used}."]
+    return [f"{fitted}; above 1 the network was overconfident. All other numbers of this report {used}."]

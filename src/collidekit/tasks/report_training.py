@@ -1,4 +1,4 @@
-"""What the report says of the trainings behind its numbers: one, one for each seed of an ensemble, or none."""
+"""Sections of the report on trainings: one, one for each member of an ensemble, or none."""
 
 import csv
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from collidekit.training.checkpoint import kept_epoch
 
 
 def subtitle(inference: InferenceTask) -> str:
-    """The network or the checkpoints, the versions, and how they are combined."""
+    """Return the network or the checkpoints, the versions, and how members are combined."""
     if inference.checkpoint:
         parts = [", ".join(map(str, inference.checkpoint)), f"test dataset {inference.test_dataset_version}"]
     else:
@@ -42,51 +42,51 @@ def subtitle(inference: InferenceTask) -> str:
 
 
 def data_note(inference: InferenceTask, manifest: Manifest) -> str:
-    """How many rows of which class were learned from, or were judged where nothing was trained."""
+    """Return the number of training rows of each class, or of test rows without a training."""
     known = manifest.summary.get("known", {}).items()
     counts = ", ".join(
         [f"{count:,} {name}" for name, count in manifest.class_counts.items()]
         + [f"{count:,} with a known {name}" for name, count in known]
     )
     if inference.checkpoint:
-        return f"Judged on {manifest.rows:,} rows: {counts}."
+        return f"Evaluated on {manifest.rows:,} rows: {counts}."
     return f"Trained on {manifest.rows:,} rows: {counts}.{_of_folds(inference)}"
 
 
 def process_rows(manifest: Manifest, analysis: Analysis) -> list[tuple[str, ...]]:
-    """A line for each process: its label, files, entries and weight; none where the analysis names no processes."""
+    """Return label, files, entries and weight of each process; empty without processes."""
     lines: list[tuple[str, ...]] = []
     for name, process in analysis.processes.items():
-        mine = [entry for entry in manifest.inputs if matches(str(entry["path"]), process.files)]
-        entries = sum(int(entry.get("rows", 0)) for entry in mine)
+        matching = [entry for entry in manifest.inputs if matches(str(entry["path"]), process.files)]
+        entries = sum(int(entry.get("rows", 0)) for entry in matching)
         label = without_latex(process.label or name)
-        lines.append((label, f"{len(mine):,}", f"{entries:,}", f"{process.weight:g}"))
+        lines.append((label, f"{len(matching):,}", f"{entries:,}", f"{process.weight:g}"))
     return lines
 
 
 def _of_folds(inference: InferenceTask) -> str:
-    """What folds mean for the numbers; empty where there are none."""
+    """Return a sentence on the folds; empty without folds."""
     config = inference.training_config()
     if not (k := config.folds):
         return ""
-    learned = f"learned from {k - 2} of {k} parts of these rows, and another part chose its epoch"
+    how = f"was trained on {k - 2} of {k} parts of these rows, and another part chose its epoch"
     if k == 2:
         share = config.train_val_split
-        learned = f"learned from {share:.0%} of the other half of these rows, and the rest of that half chose its epoch"
+        how = f"was trained on {share:.0%} of the other half of these rows, and the rest of that half chose its epoch"
     if config.fold_rule == "remainder":
-        learned += f" (the part of a row is the remainder of its event number, {inference.analysis.event[-1]} % {k})"
+        how += f" (the part of a row is the remainder of its event number, {inference.analysis.event[-1]} % {k})"
     if config.fold >= 0:
-        judged = "The test files were predicted" if inference.test_files else "The part that was held out was predicted"
-        return f" {judged} by {config.fold_name}, which {learned}."
+        rows = "The test files were predicted" if inference.test_files else "The part that was held out was predicted"
+        return f" {rows} by {config.fold_name}, which {how}."
     if inference.joins_folds:
-        return f" Each row was predicted by the one of {k} networks that did not see it. A network {learned}."
+        return f" Each row was predicted by the one of {k} networks that was not trained on it. Each network {how}."
     if inference.chosen_by_number:
-        return f" Each row of the test files was predicted by the one of {k} networks that its event number names. A network {learned}."
-    return f" The test files were predicted by the {inference.combine} of {k} networks, of which each {learned}."
+        return f" Each row of the test files was predicted by one of {k} networks, chosen by its event number. Each network {how}."
+    return f" The test files were predicted by the {inference.combine} of {k} networks. Each network {how}."
 
 
 def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
-    """Loss curves and facts of each training; no section where there was none."""
+    """Return loss curves and facts of each training; no section without a training."""
     blocks: list[Block] = []
     trainings = inference.trainings()
     for number, (name, training) in enumerate(trainings.items()):
@@ -102,7 +102,7 @@ def trainings_section(inference: InferenceTask, plots: Path) -> list[Section]:
 
 
 def repeat_section(inference: InferenceTask, analysis: Analysis) -> Section:
-    """Configuration, versions and seeds."""
+    """Return the section with configuration, versions and seeds."""
     trainings = inference.trainings()
     with as_written((next(iter(trainings.values())) if trainings else inference).folder / "run.json"):
         return _repeat_section(inference, analysis, trainings)

@@ -1,4 +1,4 @@
-"""What the report says of a network beside the boosted trees of ``check``, on the same rows."""
+"""Comparison of a network with boosted trees on the same rows, for the report."""
 
 from pathlib import Path
 
@@ -12,27 +12,27 @@ from collidekit.training.prepare import held_out_rows
 
 
 def compare(inference: InferenceTask, predictions: Predictions) -> list[TreeComparison]:
-    """Of a training that has nothing but classes to learn; none where it has, or where attacked rows are judged."""
+    """Compare a training with boosted trees; empty for objectives other than classification, and with attacks."""
     if inference.checkpoint or inference.test_attack_settings.attack != "nominal" or not predictions.definitions:
         return []
-    if is_loud(inference.overlap_note):  # on rows that both have learned from
+    if is_loud(inference.overlap_note):  # rows of the training set of both
         return []
-    config = next(iter(inference.trainings().values())).training_config()  # of several folds the first
+    config = next(iter(inference.trainings().values())).training_config()  # the first one of several folds
     if config.objective != "classification" or config.attack != "nominal":
         return []
     dataset: Dataset = inference.dataset_task().dataset()
     if inference.test_files:
         first = next(iter(inference.requires().values())) if inference.members else inference
-        judged = sample_of(first.requires()["test"].dataset())
+        test_rows = sample_of(first.requires()["test"].dataset())
     elif inference.joins_folds:
         rows = thinned(iter(held_out_rows(dataset, config.split)), len(predictions) // config.folds)
-        judged = ((batch.index.numpy(), batch) for _, batch in rows)
+        test_rows = ((batch.index.numpy(), batch) for _, batch in rows)
     else:
-        judged = thinned(iter(held_out_rows(dataset, config.split)), len(predictions))
-    return compare_with_trees(dataset, config.split, judged, predictions)
+        test_rows = thinned(iter(held_out_rows(dataset, config.split)), len(predictions))
+    return compare_with_trees(dataset, config.split, test_rows, predictions)
 
 
 def known_note(folder: Path) -> str:
-    """The warning of a report that was made before; empty where there was none."""
+    """Return the warning of an existing report; empty if it has none."""
     path = folder / "trees.json"
     return lost_note([TreeComparison(**entry) for entry in read_json(path)]) if path.is_file() else ""

@@ -1,4 +1,4 @@
-"""ResidualTask: predictions -> how far estimated values are from the true ones."""
+"""ResidualTask: measure differences of estimated and true values from predictions."""
 
 import csv
 from pathlib import Path
@@ -29,22 +29,22 @@ from collidekit.tasks.tables import residual_table, uncertainty_tables
 from collidekit.tasks.titles import attack_name
 
 NOTE = (
-    "Residuals are estimate minus truth, of rows whose truth is known. Bias: weighted mean. Width: half the range of the 16th to "
-    "84th percentile. Of the truth: its standard deviation, which is what the same estimate for every row would have. Errors: "
+    "Residuals are estimate minus truth, for rows with known truth. Bias: weighted mean. Width: half the range of the 16th to "
+    "84th percentile. Of the truth: standard deviation of the truth, which is the width of a constant estimate. Errors: "
     "Poisson bootstrap."
 )
 UNCERTAINTY_NOTE = (
-    "Coverage: fraction of the rows whose truth is inside the predicted interval, with its binomial error; it must equal the interval. "
-    "The plots show the predicted probability of values below the truth (probability integral transform), which is flat where the "
-    "predicted distributions are right, a valley where they are too narrow and a hill where they are too wide."
+    "Coverage: fraction of the rows with the truth inside the predicted interval, with its binomial error; it should equal the interval. "
+    "The plots show the predicted probability of values below the truth (probability integral transform). It is flat if the "
+    "predicted distributions are right, has a minimum in the middle if they are too narrow, and a maximum if they are too wide."
 )
 DENSITY_NOTE = (
-    "The mean of −log of the predicted joint density at the truth, with all values in their unit: lower is better."
+    "Mean of −log of the predicted joint density at the truth, with all values in their unit; lower is better."
 )
 
 
 class ResidualTask(PredictionTask):
-    """Measure bias and resolution of each value of the targets of rows; table, JSON, CSV and plots."""
+    """Measure bias and resolution of the values of targets of rows; write table, JSON, CSV and plots."""
 
     exclude_index = False
     draws = True
@@ -82,13 +82,13 @@ class ResidualTask(PredictionTask):
         self.write_provenance()
 
     def read(self) -> list[Residuals]:
-        """What was measured, from the file."""
+        """Return the measured residuals from the file."""
         path = self.folder / "residuals.json"
         with as_written(path):
             return [Residuals.read(entry) for entry in read_sealed(path)["results"]]
 
     def read_uncertainties(self) -> tuple[list[Spreads], list[LogDensity]]:
-        """Return the measured uncertainties from the file; empty where there are none."""
+        """Return the measured uncertainties from the file; empty if there are none."""
         path = self.folder / "residuals.json"
         with as_written(path):
             content = read_sealed(path)
@@ -96,7 +96,7 @@ class ResidualTask(PredictionTask):
             return spreads, [LogDensity(**entry) for entry in content.get("densities", ())]
 
     def sections_of_uncertainties(self) -> list[Section]:
-        """For the report; empty where no target has an uncertainty."""
+        """Return the section of the report on uncertainties; empty if no target has an uncertainty."""
         spreads, densities = self.read_uncertainties()
         if not spreads:
             return []
@@ -108,7 +108,7 @@ class ResidualTask(PredictionTask):
         return [Section("Uncertainties", tuple(blocks))]
 
     def section(self) -> Section:
-        """For the report."""
+        """Return the section of the report."""
         found = self.read()
         pictures = [
             self.folder / f"{kind}_{entry.name}.png"
@@ -120,12 +120,12 @@ class ResidualTask(PredictionTask):
 
 
 def by_target(spreads: list[Spreads]) -> dict[str, list[Spreads]]:
-    """The values of each target."""
+    """Return the values of each target."""
     return {target: [e for e in spreads if e.target == target] for target in dict.fromkeys(e.target for e in spreads)}
 
 
 def _write_table(path: Path, found: list[Residuals], attack: str) -> None:
-    """All rows and each bin of the truth, a line each; an empty cell where there are too few rows."""
+    """Write one line for all rows and one for each bin of the truth; cells with too few rows are empty."""
     more = {"attack": attack} if attack else {}
     names = ("rows", "bias", "bias_error", "deviation", "deviation_error", "width", "width_error")
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

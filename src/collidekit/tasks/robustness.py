@@ -1,4 +1,4 @@
-"""RobustnessTask: a nominal and an adversarial training, over seeds, under attacks; the same of models that are trained."""
+"""RobustnessTask: evaluate nominal and adversarial trainings under attacks; and the same for trained models."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,12 +37,12 @@ STEPS = {
     "pgd": {"attack_iterations": 20, "attack_starts": 1}, "ngm": {"attack_iterations": 10}, "jetfool": {"attack_iterations": 10},
     "optimizer": {"attack_iterations": 50},
 }  # fmt: skip
-"""Where the settings leave it open."""
+"""Default iterations and starts of attacks in this study."""
 BATCH = 512
 
 
 def attack_plan(names: Sequence[str], magnitudes: Sequence[float], shared: AttackSettings) -> AttackPlan:
-    """Attacks by name with the settings that they share; ``shared`` names none itself."""
+    """Return the attacks with the given names, magnitudes and shared settings."""
     attacks = {}
     for name in names:
         if not is_known("attack", name, ATTACKS):
@@ -53,7 +53,7 @@ def attack_plan(names: Sequence[str], magnitudes: Sequence[float], shared: Attac
 
 
 def numbers(texts: Sequence[Any]) -> list[float]:
-    """Magnitudes as they are written on a command line."""
+    """Return magnitudes from texts of a command line."""
     try:
         return [float(text) for text in texts]
     except ValueError:
@@ -62,18 +62,22 @@ def numbers(texts: Sequence[Any]) -> list[float]:
 
 
 class RobustnessTask(TestParameters):
-    """Train with and without the attack of ``--attack``, with each seed; judge both under the attacks of ``--attacks``."""
+    """Train with and without ``--attack``, with each seed; evaluate both under the attacks of ``--attacks``."""
 
-    seeds = law.CSVParameter(default=(1,), description="train each once with each of these seeds")
-    attacks = law.CSVParameter(default=("noise", "fgsm", "pgd"), description=f"of {', '.join(ATTACKS)}")
-    magnitudes = law.CSVParameter(default=(0.01, 0.02, 0.05, 0.1), description="in widths of the features")
-    shown_magnitude = luigi.FloatParameter(default=0.05, description="at which shapes are drawn")
-    robustness_rows = luigi.IntParameter(default=10_000, description="test rows that are attacked, spread over all")
+    seeds = law.CSVParameter(default=(1,), description="train once with each of these random seeds")
+    attacks = law.CSVParameter(
+        default=("noise", "fgsm", "pgd"), description=f"attacks on the test rows: {', '.join(ATTACKS)}"
+    )
+    magnitudes = law.CSVParameter(
+        default=(0.01, 0.02, 0.05, 0.1), description="magnitudes of the attacks, in units of the width of each feature"
+    )
+    shown_magnitude = luigi.FloatParameter(default=0.05, description="magnitude of the plots of shapes")
+    robustness_rows = luigi.IntParameter(default=10_000, description="number of attacked test rows, spread over all")
     exclude_index = False
     draws = True
 
     def trainings(self) -> list[TrainingTask]:
-        """Nominal first, then adversarial where an attack is named, seed by seed."""
+        """Return the nominal trainings, then the adversarial ones if there is an attack, one for each seed."""
         kinds: list[dict[str, Any]] = [{**self.left_out(attack="nominal"), "attack": "nominal"}]
         if self.training_config().attack != "nominal":
             kinds.append({})
@@ -97,13 +101,15 @@ class RobustnessTask(TestParameters):
         ):
             if getattr(self, option):
                 raise CollidekitError(
-                    f"--{option.replace('_', '-')}: has no meaning here; name --attacks and --magnitudes, and judge models that "
-                    "are trained already with 'collidekit robustness'"
+                    f"--{option.replace('_', '-')}: has no meaning here; give --attacks and --magnitudes, and "
+                    f"evaluate trained models with 'collidekit robustness'"
                 )
         if self.seed is not None:
             raise CollidekitError("--seed: has no meaning here; give --seeds")
         if self.combine != "mean":
-            raise CollidekitError("--combine: has no meaning here; the taggers are judged one by one")
+            raise CollidekitError(
+                "--combine: has no meaning here, because each tagger is evaluated separately; leave it out"
+            )
         if not self.test_files:
             raise CollidekitError(f"{self.config}: robustness needs test files; give them with --test-files")
         test = DatasetConstructorTask.req(self, dataset_version=self.test_dataset_version, filelist=self.test_files)
@@ -113,7 +119,7 @@ class RobustnessTask(TestParameters):
         require_discriminators(self)
 
     def check_attack(self, settings: AttackSettings, given: Mapping[str, Any]) -> None:
-        """The settings are shared by all of ``--attacks``: one of them must read each."""
+        """Raise an error for a given setting that none of ``--attacks`` uses."""
         check_given(given, attack_without_effect(settings, [str(name) for name in self.attacks]), "--test-")
 
     def attack_plan(self) -> AttackPlan:
@@ -157,14 +163,14 @@ class RobustnessTask(TestParameters):
         self.write_provenance()
 
     def points(self) -> list[Point]:
-        """What was found."""
+        """Return the results from the file."""
         path = self.folder / "robustness.json"
         with as_written(path):
             return [read_as(Point, entry) for entry in read_sealed(path)["points"]]
 
 
 def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> None:
-    """The table of each discriminator."""
+    """Print a table for each discriminator."""
     console, lines = Console(soft_wrap=True, highlight=False), over_seeds(points)
     for name in discriminators:
         console.print(robustness_table(lines, name, f"{title}, {name}"))
@@ -179,10 +185,10 @@ def study_of_models(
     layout: str | None = None,
     allow_training_rows: bool = False,
 ) -> Study:
-    """A study of checkpoints, folders of trainings or models that ship, on rows of files.
+    """Return a study of checkpoints, folders of trainings or bundled models, on rows of files.
 
-    ``layout`` is another analysis with the same inputs and classes, for files that are laid out differently. Rows that one of them
-    was trained on are an error, unless ``allow_training_rows``.
+    ``layout`` is another analysis with the same inputs and classes, for files of another layout. Rows of the training
+    set of any tagger are an error without ``allow_training_rows``.
     """
     loaded: list[tuple[Path, Checkpoint]] = []
     for name in names:
@@ -195,20 +201,24 @@ def study_of_models(
         check_same_inputs(loaded[0][0], loaded[0][1].analysis, analysis)
     analysis.require_classes("robustness")
     if not analysis.discriminators:
-        raise CollidekitError(f"{analysis.name}: names no discriminator to judge by")
+        raise CollidekitError(
+            f"{analysis.name}: has no discriminators, so there is no AUC to measure; add 'discriminators:' to the analysis file"
+        )
     with counting("Reading", "entries") as done:
         rows = sample_rows(used, files, limit, done)
     warnings = {
         name: warning_of(one, name, rows, files, analysis, allow_training_rows)
         for name, (_, one) in zip(names, loaded, strict=True)
     }
-    warning = "; ".join(f"{short(name)}: {said}" if len(names) > 1 else said for name, said in warnings.items() if said)
+    warning = "; ".join(f"{short(name)}: {text}" if len(names) > 1 else text for name, text in warnings.items() if text)
     if warning:
         Console(soft_wrap=True, highlight=False).print(f"[bold red]{literal(warning)}[/bold red]")
     rows = rows.take(torch.nonzero(rows.labels >= 0).flatten())
     if not len(rows):
-        raise CollidekitError("no row of the files is in a class of the analysis: without the truth there is no AUC")
-    rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers go by the place of a row
+        raise CollidekitError(
+            "no row of the files is in a class of the analysis, so there is no AUC; give files with truth"
+        )
+    rows = evolve(rows, index=torch.arange(len(rows)))  # random numbers depend on the position of a row
     kinds = kinds_of([one.config for _, one in loaded])
     tested = with_seeds(
         [AttackedTagger(kind, one.config.seed, one.tagger) for kind, (_, one) in zip(kinds, loaded, strict=True)]

@@ -1,4 +1,4 @@
-"""ROCCurveTask: predictions -> ROC curves, AUC and rejections with errors."""
+"""ROCCurveTask: compute ROC curves, AUC and rejections with errors from predictions."""
 
 import csv
 import shutil
@@ -22,27 +22,27 @@ from collidekit.tasks.titles import attack_name
 
 
 class ROCCurveTask(PredictionTask):
-    """Draw the ROC curve of each discriminator; AUC and 1/eB with errors as table, JSON and CSV."""
+    """Draw the ROC curve of each discriminator, and write AUC and 1/εB with errors as table, JSON and CSV."""
 
     _printed = False
-    replicates = luigi.IntParameter(default=200, description="bootstrap replicates for the errors")
+    replicates = luigi.IntParameter(default=200, description="number of bootstrap replicates")
     terminal_plot = luigi.BoolParameter(
         default=False,
         significant=False,
-        description="print the ROC curves in plain characters, also those made earlier",
+        description="print the ROC curves as text, also if they exist already",
     )
     exclude_index = False
     draws = True
 
     def complete(self) -> bool:
-        """Return whether the output is there; the plot of an output that was made earlier is printed when law asks."""
+        """Return whether the output exists; if so, print the plot when the command is this task."""
         there = super().complete()
         if there and self.terminal_plot and law.parser.root_task() is self:
             self._print_terminal_plot(self.measure()[0])
         return there
 
     def _print_terminal_plot(self, results: list[RocResult]) -> None:
-        """Print the curves once."""
+        """Print the curves as text, only once."""
         if not self._printed:
             self._printed = True
             print(without_controls(terminal_roc(results, min(shutil.get_terminal_size().columns, 120))), flush=True)
@@ -68,7 +68,7 @@ class ROCCurveTask(PredictionTask):
         require_discriminators(self)
 
     def measure(self) -> tuple[list[RocResult], list[EnsembleResult]]:
-        """The ROC of each discriminator, from the predictions; of an ensemble also each member's."""
+        """Return the ROC of each discriminator, and for an ensemble those of its members."""
         return measure_all(self.predictions(), self.replicates, efficiencies=self.analysis.efficiencies)
 
     def make(self) -> None:
@@ -91,7 +91,7 @@ class ROCCurveTask(PredictionTask):
 
 
 def write_table(path: Path, results: list[RocResult], attack: str = "") -> None:
-    """The table as CSV; an empty cell where no background survives. Of attacked rows, the last column names the attack."""
+    """Write the table as CSV, with empty cells without surviving background, and a last column for an attack."""
     more = {"attack": attack} if attack else {}
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""What a run will take, said before it starts: rows, minutes, memory and disk."""
+"""Estimate of a run before it starts: rows, time, memory and disk."""
 
 import os
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from collidekit.tasks.training import TrainingTask
 from collidekit.training.trial_steps import try_steps
 
 STATES = 4
-"""Copies of the parameters in a checkpoint: weights, two moments of the optimizer, and the average."""
+"""Copies of the parameters in a checkpoint: weights, two moments of the optimizer, and the running mean."""
 
 
 @dataclass(frozen=True)
 class RunEstimate:
-    """Rows of an epoch, trainings, epochs of each, seconds of all, bytes in memory and on disk."""
+    """Rows per epoch, trainings, epochs per training, rows/s, total seconds, bytes in memory and on disk."""
 
     rows: int
     trainings: int
@@ -43,9 +43,9 @@ class RunEstimate:
 
 
 def estimate_run(task: ReportTask) -> RunEstimate | None:
-    """Return what the trainings of a report will take; None if there is nothing to train, or if it cannot be told.
+    """Return an estimate of the trainings of a report; None without trainings, or if there is no estimate.
 
-    Rows and disk are scaled up from the first entries of the files, the time from a few steps with these rows.
+    Rows and disk are extrapolated from the first entries of the files, the time from a few steps with these rows.
     """
     missing = [training for training in InferenceTask.req(task).trainings().values() if not training.complete()]
     if not missing:
@@ -56,8 +56,8 @@ def estimate_run(task: ReportTask) -> RunEstimate | None:
         sample = dataset.first_rows
         if sample is None or not len(sample):
             return None
-        there = dataset.complete()
-        rows = read_manifest(dataset.folder).rows if there else round(_entries(dataset) * _kept(dataset))
+        exists = dataset.complete()
+        rows = read_manifest(dataset.folder).rows if exists else round(_entries(dataset) * _kept(dataset))
         config = training.training_config()
         threads = torch.get_num_threads()
         torch.set_num_threads(max(1, min(training.n_threads, os.cpu_count() or 1)))
@@ -66,22 +66,22 @@ def estimate_run(task: ReportTask) -> RunEstimate | None:
         finally:
             torch.set_num_threads(threads)
     except (CollidekitError, OSError, RuntimeError, ValueError):
-        return None  # the run itself says what is wrong
+        return None  # the run itself reports the error
     share = (config.folds - 2) / config.folds if config.folds > 2 else config.train_val_split
     share = share / 2 if config.folds == 2 else share
-    learned = round(rows * share)
-    epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(learned, 1)))
+    training_rows = round(rows * share)
+    epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(training_rows, 1)))
     held_out = rows * (1 / config.folds if config.folds > 2 else 1 - share)
-    seconds = len(missing) * epochs * (learned + held_out / 3) / max(trial.rate, 1e-9)
+    seconds = len(missing) * epochs * (training_rows + held_out / 3) / max(trial.rate, 1e-9)
     disk = len(missing) * (epochs + 2) * STATES * 4.0 * trial.parameters
-    disk += 0.0 if there else disk_of_row(sample, task.analysis) * rows
+    disk += 0.0 if exists else disk_of_row(sample, task.analysis) * rows
     return RunEstimate(
-        learned, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
+        training_rows, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
     )
 
 
 def _entries(dataset: DatasetConstructorTask) -> float:
-    """Return the entries of all files, from those of some."""
+    """Return the estimated number of entries of all files, from some of them."""
     paths = dataset.files()
     opened = spread(paths, MOST_OPENED)
     return sum(_length(dataset, path) for path in opened) * len(paths) / len(opened)
@@ -93,7 +93,7 @@ def _length(dataset: DatasetConstructorTask, path: str) -> int:
 
 
 def _kept(dataset: DatasetConstructorTask) -> float:
-    """Return rows for each entry, from the first entries of the first file with rows."""
+    """Return the number of rows per entry, from the first entries of the first file with rows."""
     sample = dataset.first_rows
     assert sample is not None
     path: Sequence[str] = spread(dataset.files(), MOST_OPENED)
@@ -108,4 +108,4 @@ def _duration(seconds: float) -> str:
 
 
 def _size(amount: float) -> str:
-    return f"{amount / 2**30:,.1f} GB" if amount >= 2**30 else f"{max(amount / 2**20, 1):,.0f} MB"
+    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 1):,.0f} MB"

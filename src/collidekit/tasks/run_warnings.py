@@ -1,4 +1,4 @@
-"""What a run warns of when it is done: overfitting, and seeds that differ by more than the statistical error."""
+"""Warnings at the end of a run: overfitting, and seeds that differ by more than the statistical error."""
 
 import csv
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from collidekit.tasks.roc import ROCCurveTask
 
 FEWEST_EPOCHS, LAST = 4, 3
 RISE = 0.02
-"""Relative rise of the validation loss that is worth a warning."""
+"""Smallest relative rise of the validation loss for a warning."""
 
 
 def overfitting_note(epochs: Sequence[dict[str, float]], name: str = "") -> str:
     """Return a warning if the validation loss rose after its best epoch while the training loss fell; empty if not.
 
-    The rise is that of the mean of the last epochs. It must be larger than 2 % and than what the loss fluctuates by.
+    The rise is computed from the mean of the last epochs. It must be larger than 2 % and larger than the fluctuations
+    of the loss.
     """
     if len(epochs) < FEWEST_EPOCHS:
         return ""
@@ -39,29 +40,31 @@ def overfitting_note(epochs: Sequence[dict[str, float]], name: str = "") -> str:
     of = f" of {name}" if name else ""
     return (
         f"OVERFITTING{of}: after epoch {epochs[best]['epoch']:.0f} the validation loss rises from {lowest:.4g} to {now:.4g}, while the training "
-        f"loss falls from {at_best:.4g} to {train:.4g}. The model of epoch {epochs[best]['epoch']:.0f} is kept. More rows, augmentation, dropout or a "
-        "larger weight_decay help; early_stopping=5 ends such a training"
+        f"loss falls from {at_best:.4g} to {train:.4g}. The model of epoch {epochs[best]['epoch']:.0f} is kept. More "
+        f"rows, augmentation, dropout or a "
+        "larger weight_decay help; early_stopping=5 stops such a training"
     )
 
 
 def unstable_note(results: Sequence[EnsembleResult]) -> str:
     """Return a warning if trainings with other seeds differ by more than the statistical error; empty if not."""
-    said = []
+    parts = []
     for result in results:
         spread = result.spread()[1]
         error = fmean(member.auc_error for member in result.members)
         if len(result.members) > 1 and spread > error:
-            said.append(f"{result.discriminator} {spread:.2g} (statistical error {error:.2g})")
-    if not said:
+            parts.append(f"{result.discriminator} {spread:.2g} (statistical error {error:.2g})")
+    if not parts:
         return ""
     return (
-        f"UNSTABLE SEEDS: the AUC of {len(results[0].members)} trainings that differ by their seed alone has a standard deviation of {', '.join(said)}. "
+        f"UNSTABLE SEEDS: the AUC of {len(results[0].members)} trainings that differ only by their random seed has a "
+        f"standard deviation of {', '.join(parts)}. "
         "One training says little about its recipe: compare means of several seeds, train longer, or lower the learning rate"
     )
 
 
 def notes_of_run(inference: InferenceTask, roc: ROCCurveTask | None) -> list[str]:
-    """Return the warnings of a run that is complete."""
+    """Return the warnings of a complete run."""
     notes = []
     trainings = inference.trainings()
     for name, training in trainings.items():

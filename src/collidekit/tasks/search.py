@@ -1,4 +1,4 @@
-"""SearchTask: trials of a search -> their figures on the validation rows, a page, and the best analysis file."""
+"""SearchTask: search for good settings by trials on the validation set."""
 
 import json
 import math
@@ -38,67 +38,69 @@ MOST_POINTS = 1000
 
 
 class SearchTask(TrainingParameters):
-    """Search for good settings in a space; compare the trials on the validation rows; page, table and the best analysis file."""
+    """Search for good settings, compared on the validation set; write a page, a table and the best analysis file."""
 
-    space = luigi.Parameter(description="the space file: settings and the values to search")
+    space = luigi.Parameter(description="the space file with settings and their possible values")
     sampler = luigi.Parameter(default="tpe", description="how settings are drawn: tpe (of optuna), random or grid")
     trials = luigi.IntParameter(
         default=0,
         significant=False,
-        description="trials in the study, with those that are there; default: 20, or all points of a grid",
+        description="number of trials in the study, including existing ones; default: 20, or all points of a grid",
     )
-    seeds = law.CSVParameter(default=(), description="train each trial once with each of these seeds")
-    metric = luigi.Parameter(
-        default="val_loss", description="the column of history.csv that is compared, of the kept epoch"
-    )
+    seeds = law.CSVParameter(default=(), description="train each trial once with each of these random seeds")
+    metric = luigi.Parameter(default="val_loss", description="the column of history.csv to compare, at the best epoch")
     direction = luigi.Parameter(
-        default="", description="minimize or maximize; default: by the metric, where losses are minimized"
+        default="", description="minimize or maximize; default: depends on the metric, losses are minimized"
     )
     sampler_seed = luigi.IntParameter(default=1, description="random seed of the draws")
     prune = luigi.OptionalBoolParameter(
         default=None,
-        description="stop trials that are worse than others at the same epoch; default: yes, but not in a grid, nor where epochs are searched",
+        description="stop trials that are worse than others at the same epoch; default: yes, except in a grid or if the number of epochs is searched",
     )
     pruner = luigi.Parameter(
         default="median",
-        description="how trials are compared: with the median, or by successive halving (halving) or Hyperband (hyperband), where one of "
-        "three goes on to three times the epochs",
+        description="how trials are compared: median, halving (successive halving) or hyperband; in the last two, one third of the "
+        "trials continues to three times the epochs",
     )
-    prune_warmup = luigi.IntParameter(default=0, description="epochs of a trial before it may be stopped")
+    prune_warmup = luigi.IntParameter(default=0, description="number of epochs before a trial may be stopped")
     study = luigi.Parameter(default="", description="name of the study; default: from the analysis and all settings")
     storage = luigi.Parameter(
         default="",
         significant=False,
         description="a journal file or postgresql://user@host/database; default: a journal file beside the output",
     )
-    workers = luigi.IntParameter(default=1, significant=False, description="processes here that train at the same time")
+    workers = luigi.IntParameter(
+        default=1, significant=False, description="number of processes that train at the same time"
+    )
     heartbeat = luigi.FloatParameter(
         default=60.0,
         significant=False,
-        description="seconds between signs of life; a trial without two of them is run again",
+        description="seconds between heartbeats; a trial without two of them is run again",
     )
     yes = luigi.BoolParameter(
-        default=False, significant=False, description=f"a grid of more than {MOST_POINTS} points without an error"
+        default=False, significant=False, description=f"allow a grid of more than {MOST_POINTS} points"
     )
     exclude_index = False
 
     @cached_property
     def searched(self) -> Space:
-        """The space, with the errors of its file."""
+        """The search space, checked."""
         content = portable(self)
         network = self.training_config().model_name
 
         def kind_of(name: str, where: str) -> type | None:
             check_name(name, where, content)
             if getattr(self, name, None) not in (None, {}, 0):
-                raise CollidekitError(f"{where}: {name}: stands beside --{name.replace('_', '-')}; give one of them")
+                raise CollidekitError(
+                    f"{where}: {name}: is also given by --{name.replace('_', '-')}; give only one of them"
+                )
             return number_type(name, content, network)
 
         return Space.read(Path(str(self.space)), kind_of)
 
     @cached_property
     def search_plan(self) -> SearchPlan:
-        """All settings of the search, checked."""
+        """Settings of the search, checked."""
         self._check_choices()
         space, seeds = self.searched, tuple(chosen_seeds(self, self.seeds))
         points = space.grid_size() if self.sampler == "grid" else 0
@@ -129,7 +131,7 @@ class SearchTask(TrainingParameters):
         )  # fmt: skip
         if plan.pruner == "hyperband" and plan.warmup >= 0 and not plan.epochs:
             raise CollidekitError(
-                "--pruner hyperband: needs the number of epochs, which is searched or follows from min_steps here; give --pruner halving"
+                "--pruner hyperband: needs a fixed number of epochs, but here epochs are searched or depend on min_steps; give --pruner halving"
             )
         if (changed := changes_loss(space.names)) and "loss" in plan.metric:
             raise CollidekitError(
@@ -141,16 +143,16 @@ class SearchTask(TrainingParameters):
 
     def _check_choices(self) -> None:
         if self.sampler not in SAMPLERS:
-            raise CollidekitError(f"--sampler: {self.sampler!r} is none of {', '.join(SAMPLERS)}")
+            raise CollidekitError(f"--sampler: {self.sampler!r} is unknown; give one of {', '.join(SAMPLERS)}")
         if self.direction not in ("", "minimize", "maximize"):
             raise CollidekitError(f"--direction: {self.direction!r} is neither minimize nor maximize")
         at_least("workers", self.workers, 1)
         for name in ("trials", "sampler_seed", "prune_warmup"):
             at_least(name.replace("_", "-"), getattr(self, name), 0)
         if not 0 < self.heartbeat < math.inf:
-            raise CollidekitError(f"--heartbeat: {self.heartbeat} is no number of seconds above 0")
+            raise CollidekitError(f"--heartbeat: {self.heartbeat} is not a positive number of seconds")
         if self.prune_warmup and not self._prunes():
-            raise CollidekitError("--prune-warmup: does nothing without --prune; leave it out")
+            raise CollidekitError("--prune-warmup: has no effect without --prune; leave it out")
         self._check_pruner()
         if self.storage:
             check_storage(str(self.storage), self.workers)
@@ -158,9 +160,11 @@ class SearchTask(TrainingParameters):
     def _check_pruner(self) -> None:
         if self.pruner not in PRUNERS:
             close = did_you_mean(str(self.pruner), PRUNERS)
-            raise CollidekitError(f"--pruner: {self.pruner!r} is none of {', '.join(PRUNERS)}{close}")
+            raise CollidekitError(f"--pruner: {self.pruner!r} is unknown; give one of {', '.join(PRUNERS)}{close}")
         if self.pruner != "median" and not self._prunes():
-            raise CollidekitError(f"--pruner {self.pruner}: does nothing without --prune; leave it out or give --prune")
+            raise CollidekitError(
+                f"--pruner {self.pruner}: has no effect without --prune; leave it out or give --prune"
+            )
 
     def _prunes(self) -> bool:
         if self.prune is None:
@@ -171,7 +175,7 @@ class SearchTask(TrainingParameters):
         metric = str(self.metric)
         if not metric.startswith("val_"):
             raise CollidekitError(
-                f"--metric: {metric!r} is not measured on the validation rows; give a column of history.csv that begins with val_"
+                f"--metric: {metric!r} is not measured on the validation set; give a column of history.csv that begins with val_"
             )
         if self.direction:
             return str(self.direction)
@@ -181,7 +185,7 @@ class SearchTask(TrainingParameters):
             return "maximize"
         close = did_you_mean(metric, ["val_loss", "val_accuracy"])
         raise CollidekitError(
-            f"--metric {metric}: is neither a loss nor an accuracy{close}; for another column of history.csv give --direction, too"
+            f"--metric {metric}: is neither a loss nor an accuracy{close}; for another column of history.csv, also give --direction"
         )
 
     def requires(self) -> dict[str, AnalysisTask]:
@@ -204,7 +208,7 @@ class SearchTask(TrainingParameters):
         return {key: self.target(name) for key, name in names.items()} | {"run": self.target("run.json")}
 
     def enough(self) -> bool:
-        """Return whether the output holds as many trials as are asked for."""
+        """Return whether the output has as many trials as requested."""
         return self._finished() >= self.search_plan.trials
 
     def _finished(self) -> int:
@@ -213,7 +217,7 @@ class SearchTask(TrainingParameters):
 
     @cached_property
     def full_plan(self) -> SearchPlan:
-        """The plan with the name of the study and its storage."""
+        """Settings of the search with the name and the storage of the study."""
         plan = self.search_plan
         name = plan.name or f"{self.analysis.name}-{self.hash}"
         return evolve(plan, name=name, storage=plan.storage or str(self.folder / JOURNAL))
@@ -224,7 +228,7 @@ class SearchTask(TrainingParameters):
         return train_and_measure(training, seed, report, shown)
 
     def run_here(self) -> None:
-        """Run the trials together with all processes of the same study, then write what they gave."""
+        """Run trials together with all processes of the same study, then write the results."""
         log = None if self.log_file == law.NO_STR else Path(str(self.log_file))
         with writing_to(log):
             plan = self.full_plan
@@ -242,8 +246,8 @@ class SearchTask(TrainingParameters):
     def make(self) -> None:
         best = best_trial(self._records, self.search_plan.direction)
         if best is None:
-            said = next((trial.error for trial in self._records if trial.error), "none was complete")
-            raise CollidekitError(f"no trial of the search was complete; the first error: {said}")
+            reason = next((trial.error for trial in self._records if trial.error), "none was completed")
+            raise CollidekitError(f"no trial of the search was completed; the first error: {reason}")
         write_search(self, self._records, best)
         self.write_provenance()
         self.show(self._records)
@@ -251,7 +255,7 @@ class SearchTask(TrainingParameters):
     _records: list[TrialRecord]
 
     def show(self, found: list[TrialRecord]) -> None:
-        """Print the best trials and where the files are."""
+        """Print the best trials and the paths of the files."""
         from rich.console import Console
 
         from collidekit.search.table import best_table
@@ -262,7 +266,7 @@ class SearchTask(TrainingParameters):
 
 
 def run_search(task: SearchTask) -> None:
-    """Go on with a search to the number of trials that is asked for, and write its page."""
+    """Continue a search up to the requested number of trials, and write its page."""
     if task.complete():
         plan = task.full_plan
         task.show(records(open_study(plan), plan.space))
@@ -271,5 +275,5 @@ def run_search(task: SearchTask) -> None:
 
 
 def threads_of_each(workers: int) -> int:
-    """Return the threads of torch for each of several processes here."""
+    """Return the number of threads for each of several processes on this machine."""
     return max(1, (os.cpu_count() or 1) // workers)

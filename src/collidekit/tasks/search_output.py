@@ -1,4 +1,4 @@
-"""The files of a search: search.json, trials.csv, the page and the best analysis file."""
+"""Files of a search: search.json, trials.csv, the HTML page and the best analysis file."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write_search(task: "SearchTask", found: Sequence[TrialRecord], best: TrialRecord) -> None:
-    """Write all files of a search but run.json."""
+    """Write all files of a search except run.json."""
     plan = task.full_plan
     task.folder.mkdir(parents=True, exist_ok=True)
     write_trials(found, plan, task.folder / "trials.csv")
@@ -37,7 +37,7 @@ def write_search(task: "SearchTask", found: Sequence[TrialRecord], best: TrialRe
 
 
 def write_best_analysis(task: "SearchTask", best: TrialRecord) -> None:
-    """Write the analysis file of the best trial, with comments that say where it is from."""
+    """Write the analysis file of the best trial, with comments on its origin."""
     plan = task.full_plan
     training = training_of(task, best.settings, plan.seeds[0], task.folder / "analyses")
     settings = ", ".join(f"{name} {shown_value(value)}" for name, value in best.settings.items())
@@ -46,7 +46,7 @@ def write_best_analysis(task: "SearchTask", best: TrialRecord) -> None:
     seeds = f"the seeds {', '.join(map(str, plan.seeds))}" if len(plan.seeds) > 1 else f"the seed {plan.seeds[0]}"
     error = " (mean ± standard deviation)" if best.spread is not None else ""
     head = (
-        f"# Study {plan.name}, trial {best.number}: {plan.metric} {value_text(best)}{error} on the validation rows, with {seeds}.\n"
+        f"# Study {plan.name}, trial {best.number}: {plan.metric} {value_text(best)}{error} on the validation set, with {seeds}.\n"
         f"# The seed below is {plan.seeds[0]}.\n"
     )
     write_text(path, head + path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""From the settings of a trial to its training, and a check of the space before anything is trained."""
+"""Training of a trial from its settings, and check of the space before the first training."""
 
 import csv
 import zlib
@@ -39,18 +39,18 @@ def training_of(task: TrainingParameters, values: Mapping[str, Any], seed: int, 
 
 
 def _plain(value: Any) -> Any:
-    """Lists of numbers, such as betas, as the parameters of tasks have them."""
+    """Return a value in the form of task parameters; lists become comma-separated text."""
     return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _write(folder: Path, content: dict[str, Any]) -> Path:
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     path = folder / f"{zlib.crc32(text.encode()):08x}.yaml"
-    return path if path.exists() else write_text(path, f"# The analysis of a trial of a search.\n{text}")
+    return path if path.exists() else write_text(path, f"# Analysis file of a trial of a search.\n{text}")
 
 
 def check_space(task: TrainingParameters, space: Space, seed: int) -> None:
-    """Raise an error for a value of the space that no training can have: all of a list, both ends of a range."""
+    """Raise an error for an invalid value of the space: all values of lists, both ends of ranges."""
     for parameter in space:
         for value in parameter.limits():
             try:
@@ -71,7 +71,7 @@ def _check(task: TrainingParameters, name: str, value: Any, seed: int) -> None:
 
 
 def train_and_measure(training: TrainingTask, seed: int, report: Any, shown: bool = True) -> Measured:
-    """Train, or take what is trained already; ``report`` gets the epochs in both cases."""
+    """Train, or use the existing training; call ``report`` with the epochs in both cases."""
     run_with_requirements(training.requires()["dataset"])
     if not training.complete():
         training.after_epoch, training.shown, training.keep_epochs = report, shown, False
@@ -79,7 +79,7 @@ def train_and_measure(training: TrainingTask, seed: int, report: Any, shown: boo
             run_with_requirements(training)
         finally:
             training.after_epoch, training.shown, training.keep_epochs = None, True, True
-            training.remove_epochs()  # also of one that was ended early
+            training.remove_epochs()  # also after an early end
     rows = _history(training.folder)
     report(rows)
     return _measure(training, seed, rows)
@@ -102,7 +102,7 @@ def _measure(training: TrainingTask, seed: int, rows: Epochs) -> Measured:
 
 
 def _validation_rows(training: TrainingTask) -> str:
-    """Return a checksum of the validation rows of a training: all rows, their keys, and their split."""
+    """Return an identity of the validation set of a training: number of rows, checksum of their keys, and split."""
     dataset = training.requires()["dataset"].dataset(training.training_config().n_train_files)
     config = training.training_config()
     keys = zlib.crc32(dataset.column("key").tobytes())

@@ -1,4 +1,4 @@
-"""Several processes on this machine that work on one search."""
+"""Worker processes of a search on this machine."""
 
 import os
 import signal
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 
 def run_workers(task: "SearchTask", count: int) -> None:
-    """Run ``count`` processes until the trials are done; what one of them prints goes to a file of its own."""
+    """Run ``count`` processes until the trials are done; each writes its output to its own file."""
     folder = task.folder / "workers"
     folder.mkdir(parents=True, exist_ok=True)
     given = {name: getattr(task, name) for name in task.get_param_names(include_significant=True)}
     context = get_context("spawn")
-    begun = f"{time.time():.0f}-{os.getpid()}"
-    logs = [folder / f"{begun}-{number}.log" for number in range(1, count + 1)]
-    crowd = [context.Process(target=_work, args=(given, path, os.getpid()), daemon=False) for path in logs]
-    for process in crowd:
+    start = f"{time.time():.0f}-{os.getpid()}"
+    logs = [folder / f"{start}-{number}.log" for number in range(1, count + 1)]
+    workers = [context.Process(target=_work, args=(given, path, os.getpid()), daemon=False) for path in logs]
+    for process in workers:
         process.start()
     try:
-        for process in crowd:
+        for process in workers:
             process.join()
     except BaseException:
-        _stop(crowd)
+        _stop(workers)
         raise
-    for process, path in zip(crowd, logs, strict=True):
+    for process, path in zip(workers, logs, strict=True):
         if process.exitcode:
             task.say(f"[yellow]a worker ended with code {process.exitcode}: {literal(_last(path))}[/yellow]")
-    if all(process.exitcode == 2 for process in crowd):
+    if all(process.exitcode == 2 for process in workers):
         raise CollidekitError(f"all {count} workers of the search ended with an error; the first: {_last(logs[0])}")
 
 
-def _stop(crowd: Sequence[BaseProcess]) -> None:
-    """Ask the workers to end, as Ctrl-C does; they save their trainings and hand their trials back."""
-    for process in crowd:
+def _stop(workers: Sequence[BaseProcess]) -> None:
+    """Stop the workers as Ctrl-C does; they save their trainings and release their trials."""
+    for process in workers:
         if process.is_alive() and process.pid:
             os.kill(process.pid, signal.SIGINT)
-    for process in crowd:
+    for process in workers:
         process.join()
 
 
@@ -57,7 +57,7 @@ def _last(path: Path) -> str:
 
 
 def _work(given: dict[str, Any], log: Path, parent: int) -> None:
-    """One worker: a session of its own, so that Ctrl-C reaches it once, from its parent."""
+    """Run one worker in its own session, so that Ctrl-C reaches it only once, from its parent."""
     os.setsid()
     terminal = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     with log.open("w", encoding="utf-8") as file:
@@ -85,7 +85,7 @@ def _work(given: dict[str, Any], log: Path, parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process as Ctrl-C does when its parent has ended."""
+    """Stop this process as Ctrl-C does when its parent has ended."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The seeds with which a task trains each of its points."""
+"""Random seeds of tasks that train at several points."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ from collidekit.tasks.training import TrainingParameters
 
 
 def chosen_seeds(task: TrainingParameters, seeds: Sequence[str]) -> list[int]:
-    """Return the seeds of ``--seeds``, or the one of the training where there are none."""
+    """Return the seeds of ``--seeds``, or the seed of the training without them."""
     if not seeds:
         return [task.training_config().seed]
     if task.seed is not None:
-        raise CollidekitError("--seed: stands beside --seeds; give one of them")
+        raise CollidekitError("--seed: cannot be used with --seeds; leave out one of the two")
     try:
         found = [int(seed) for seed in seeds]
     except ValueError:
-        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))} are not all whole numbers") from None
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))} must be whole numbers") from None
     if len(set(found)) < len(found):
-        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))}: one stands twice")
+        raise CollidekitError(f"--seeds: {','.join(map(str, seeds))}: a seed is repeated")
     return found

@@ -1,4 +1,4 @@
-"""Sends jobs to a batch system and waits for them, or prints their scripts: what is common to tasks and commands."""
+"""Submission of jobs of tasks and commands to a batch system."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,24 +15,24 @@ from collidekit.tasks.base import results_folder
 
 
 class JobsFailedError(CollidekitError):
-    """Some jobs were given up; ``reasons`` has the last reason of each by its name."""
+    """Error if jobs failed finally; ``reasons`` has the last reason of each job by its name."""
 
-    def __init__(self, said: str, reasons: Mapping[str, str]) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(message)
         self.reasons = reasons
 
 
 def chosen_site(system: str | None, site_name: str | None, dry_run: bool) -> Site | None:
-    """Return the site of ``--on`` and ``--site``, None without them."""
+    """Return the site of ``--on`` and ``--site``; None without them."""
     if system or site_name:
         return load_site(site_name or "", system or "")
     if dry_run:
-        raise CollidekitError("--dry-run: acts only with --on or --site")
+        raise CollidekitError("--dry-run: has an effect only with --on or --site; give one of them")
     return None
 
 
 def send(jobs: Sequence[Job], site: Site, dry_run: bool = False) -> bool:
-    """Run jobs; returns False after a dry run. Raises JobsFailedError where one was given up."""
+    """Run jobs and wait for them; return False after a dry run. Raise JobsFailedError if one failed finally."""
     folder = results_folder() / "jobs"
     if dry_run:
         _print_scripts(jobs, site)
@@ -47,7 +47,7 @@ def send(jobs: Sequence[Job], site: Site, dry_run: bool = False) -> bool:
     if not done:
         missing = [job.name for job in jobs if not job.complete]
         raise JobsFailedError(
-            f"{len(missing)} outputs are not there: {', '.join(missing)}; scripts and logs are in {folder}",
+            f"{len(missing)} outputs are missing: {', '.join(missing)}; scripts and logs are in {folder}",
             {entry["job"]: f"{entry['words']}: {entry['last_line']}" for entry in manager.failures},
         )
     return True

@@ -1,4 +1,4 @@
-"""Parameters of tasks from the fields of settings: their types, defaults and help stand there, and nowhere else."""
+"""Parameters of tasks, generated from the types, defaults and help of settings classes."""
 
 from typing import Any, get_origin
 
@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 PLAIN = ("from_checkpoint", "extend_training")
-"""Settings that no analysis file recommends."""
+"""Settings that cannot be in an analysis file."""
 
 
 class OptionalNumbers(luigi.OptionalStrParameter):
-    """Numbers with commas between them."""
+    """Parameter of numbers separated by commas."""
 
 
 OPTIONAL: dict[Any, Any] = {
@@ -25,9 +25,9 @@ OPTIONAL: dict[Any, Any] = {
 def add_parameters(
     owner: type, settings: type[BaseModel], before: str = "", in_file: bool = False, of: str = ""
 ) -> None:
-    """Give a class of parameters one for each setting, under its name with ``before``; ``of`` begins the help of each.
+    """Add a parameter for each setting to a class; ``before`` is the prefix of names, ``of`` the prefix of help texts.
 
-    A parameter that is not given is None. ``in_file`` says that then the analysis file may recommend a value.
+    A missing parameter is None. With ``in_file``, the help names the analysis file as source of the default.
     """
     for name, field in settings.model_fields.items():
         parameter = _parameter(name, field, in_file, of)
@@ -44,10 +44,10 @@ def _parameter(name: str, field: FieldInfo, in_file: bool, of: str) -> Any:
     if name in PLAIN:
         return luigi.OptionalStrParameter(default=None, description=text)
     default = _shown(field.default)
-    text += f"; default: the analysis file's training, else {default}" if in_file else f"; default: {default}"
+    text += f"; default: training of the analysis file, else {default}" if in_file else f"; default: {default}"
     if isinstance(field.default, tuple) and field.default:
         return OptionalNumbers(default=None, description=text)
-    kind = OPTIONAL.get(field.annotation, luigi.OptionalStrParameter)  # one of several texts is a text
+    kind = OPTIONAL.get(field.annotation, luigi.OptionalStrParameter)  # a choice of texts is a text
     return kind(default=None, description=text)
 
 

@@ -1,4 +1,4 @@
-"""SignificanceTask: ways of learning beside the tuned threshold, over seeds, on the same events."""
+"""SignificanceTask: compare objectives with a tuned threshold on the same events, for several seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -33,15 +33,15 @@ from collidekit.tasks.titles import trained
 EVERYTHING, ARGMAX, THRESHOLD = "no choice", "most probable", "tuned threshold"
 UNTRAINED = (EVERYTHING, ARGMAX)
 BY_THRESHOLD = ("classification", "disco")
-"""Objectives that refuse nothing: they are judged by a threshold, tuned on the rows that they learned from."""
+"""Objectives without relegation: they select by a threshold that is tuned on the training files."""
 EFFICIENCY = 0.5
-"""Of the signal, at which the sculpting of the background is compared."""
+"""Signal efficiency at which the sculpting of the background is compared."""
 
 
 class SignificanceTask(TestParameters):
-    """Train each variant with each seed; measure the significance of the signal beside that of a tuned threshold."""
+    """Train each variant with each seed, and compare the significance of the signal with a tuned threshold."""
 
-    seeds = law.CSVParameter(default=(1, 2, 3), description="train each variant once with each of these seeds")
+    seeds = law.CSVParameter(default=(1, 2, 3), description="train each variant once with each of these random seeds")
     variants = law.CSVParameter(
         default=("relegator",), description=f"objectives to compare: {', '.join(list(OBJECTIVES)[1:])}"
     )
@@ -50,22 +50,20 @@ class SignificanceTask(TestParameters):
 
     @property
     def merit(self) -> FigureOfMerit:
-        """The figure of merit; an error where the analysis names none."""
+        """Figure of merit; raises an error if the analysis has none."""
         merit = self.analysis.figure_of_merit
         if merit is None:
-            raise CollidekitError(
-                f"{self.config}: names no figure of merit; add 'figure_of_merit:' to the analysis file"
-            )
+            raise CollidekitError(f"{self.config}: has no figure of merit; add 'figure_of_merit:' to the analysis file")
         return merit
 
     @cached_property
     def title(self) -> str:
-        """Of the table and of plots."""
+        """Title of the table and of plots."""
         baseline = self.inference("classification", self._seeds()[0])
         return f"{self.analysis.name}, {trained(baseline)} {self.hash}"
 
     def objectives(self) -> list[str]:
-        """The baseline first, then the variants."""
+        """Return the baseline, then the variants."""
         for name in self.variants:
             if name not in OBJECTIVES:
                 raise CollidekitError(
@@ -74,7 +72,7 @@ class SignificanceTask(TestParameters):
         return list(dict.fromkeys(["classification", *map(str, self.variants)]))
 
     def inference(self, objective: str, seed: int, **more: Any) -> InferenceTask:
-        """The predictions of one training."""
+        """Return the prediction task of one training."""
         fixed = {
             **self.left_out(objective=objective),
             "objective": objective,
@@ -91,15 +89,19 @@ class SignificanceTask(TestParameters):
         self._check_given()
         needed: dict[str, AnalysisTask] = {}
         for seed in self._seeds():
-            for objective in reversed(self.objectives()):  # the baseline last: others find a window of no use at once
+            for objective in reversed(
+                self.objectives()
+            ):  # the baseline last, because others detect a useless window at once
                 needed[f"{objective} {seed}"] = self.inference(objective, seed)
-            learned = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
+            training_files = self.inference("classification", seed).requires()["training"].requires()["dataset"].files()
             for objective in self._by_threshold():
-                needed[f"threshold {objective} {seed}"] = self.inference(objective, seed, test_filelist=tuple(learned))
+                needed[f"threshold {objective} {seed}"] = self.inference(
+                    objective, seed, test_filelist=tuple(training_files)
+                )
         return needed
 
     def _check_given(self) -> None:
-        """An error for a parameter that does nothing in any variant."""
+        """Raise an error for a parameter without effect in all variants."""
         for option, instead in (
             ("objective", "give --variants"), ("seed", "give --seeds"), ("checkpoint", "give --variants"),
             ("test_attack", "'collidekit robustness' attacks rows"),
@@ -107,12 +109,12 @@ class SignificanceTask(TestParameters):
             if getattr(self, option) not in (None, (), "nominal"):
                 raise CollidekitError(f"--{option.replace('_', '-')}: has no meaning here; {instead}")
         if self.all_folds:
-            raise CollidekitError("--folds: has no meaning here without --fold, which names the one to train")
+            raise CollidekitError("--folds: needs --fold here; name the fold to train")
         nowhere = set.intersection(*(set(self.left_out(objective=name)) for name in self.objectives()))
         if nowhere:
             name = min(nowhere)
             raise CollidekitError(
-                f"--{name.replace('_', '-')}: does nothing in any of {', '.join(self.objectives())}; leave it out"
+                f"--{name.replace('_', '-')}: has no effect with any of {', '.join(self.objectives())}; leave it out"
             )
 
     def _by_threshold(self) -> list[str]:
@@ -140,18 +142,18 @@ class SignificanceTask(TestParameters):
         needed, seeds = self.requires(), self._seeds()
         choices = [self._choices(needed, seed) for seed in seeds]
         found = {name: [seed[name].measure() for seed in choices] for name in choices[0]}
-        learned = [name for name in found if name not in UNTRAINED]
-        relegating = [name for name in learned if name in RELEGATING]
+        trained_names = [name for name in found if name not in UNTRAINED]
+        relegating = [name for name in trained_names if name in RELEGATING]
         best = best_of_file(self.test_files[0], self.merit)
         content = {
             "seeds": seeds, "best": best, "variable": self.merit.variable,
             "relegated": {name: [seed[name].relegated_share() for seed in choices] for name in relegating},
-            "sculpting": {name: [seed[name].judge.sculpting(EFFICIENCY) for seed in choices] for name in learned},
+            "sculpting": {name: [seed[name].judge.sculpting(EFFICIENCY) for seed in choices] for name in trained_names},
             "variants": {name: [asdict(entry) for entry in entries] for name, entries in found.items()},
         }  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._compare({name: choices[0][name] for name in learned}, found, best)
-        for name in learned:
+        self._compare({name: choices[0][name] for name in trained_names}, found, best)
+        for name in trained_names:
             self._draw_choice(name, choices[0][name])
         write_sealed(self.folder / "significance.json", content)
         Console(soft_wrap=True).print(significance_table(content, self.title))
@@ -159,7 +161,7 @@ class SignificanceTask(TestParameters):
         self.write_provenance()
 
     def _choices(self, needed: Mapping[str, Any], seed: int) -> dict[str, "Choice"]:
-        """What is kept with one seed, by name: without a choice, by the baseline in two ways, and by each variant."""
+        """Return the selections with one seed: all rows, the baseline in two ways, and each variant."""
         choices = {}
         for objective in self.objectives():
             judge = SignificanceEvaluator(needed[f"{objective} {seed}"].predictions(), self.merit)
@@ -167,8 +169,8 @@ class SignificanceTask(TestParameters):
                 choices[EVERYTHING] = Choice(judge, judge.everything())
                 choices[ARGMAX] = Choice(judge, judge.called())
             if objective in BY_THRESHOLD:
-                learned = SignificanceEvaluator(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
-                choice = Choice(judge, judge.score() >= learned.best_threshold())
+                on_training = SignificanceEvaluator(needed[f"threshold {objective} {seed}"].predictions(), self.merit)
+                choice = Choice(judge, judge.score() >= on_training.best_threshold())
             else:
                 choice = Choice(judge, judge.called())
             choices[THRESHOLD if objective == "classification" else objective] = choice
@@ -177,7 +179,7 @@ class SignificanceTask(TestParameters):
     def _compare(
         self, first: Mapping[str, "Choice"], found: Mapping[str, Sequence[Measured]], best: float | None
     ) -> None:
-        """All choices in one plot: over seeds, and of the first seed against coverage."""
+        """Plot all selections: significance of each seed, and against coverage for the first seed."""
         note, measure = self.title, f"significance {self._measure()}"
         rows = [
             (name, np.array([entry.value for entry in entries]), np.array([entry.error for entry in entries]))
@@ -192,11 +194,11 @@ class SignificanceTask(TestParameters):
         plot_risk_coverage(self.folder / "risk", risks, note=note)
 
     def _measure(self) -> str:
-        """The formula of the significance, for plots."""
+        """Return the formula of the significance for plots."""
         return r"$S/\sqrt{S+B}$" if self.merit.significance == "simple" else r"$Z_\mathrm{A}$"
 
     def _draw_choice(self, name: str, choice: "Choice") -> None:
-        """Of the first seed: masses, decisions, and the epochs of the training."""
+        """Plot masses, decisions and the training epochs of the first seed."""
         file, note, limits = name.replace(" ", "_"), f"{self.title}, {name}", self.merit.limits
         judge, chosen = choice.judge, choice.chosen
         fits = (
@@ -214,11 +216,11 @@ class SignificanceTask(TestParameters):
         plot_epochs(self.folder / f"epochs_{file}", inference["training"], inference["test"].dataset(), note)
 
     def content(self) -> dict[str, Any]:
-        """What the table shows."""
+        """Return the numbers of the table from the file."""
         return read_sealed(self.folder / "significance.json")
 
     def table(self) -> Table:
-        """The table of what was found earlier."""
+        """Return the table of an existing output."""
         content = self.content()
         with as_written(self.folder / "significance.json"):
             return significance_table(content, self.title)
@@ -226,7 +228,7 @@ class SignificanceTask(TestParameters):
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows that one training keeps, as (N,) of true and false."""
+    """Rows that one training selects, as booleans (N,)."""
 
     judge: SignificanceEvaluator
     chosen: Any
@@ -235,12 +237,12 @@ class Choice:
         return self.judge.measure(self.chosen)
 
     def relegated_share(self) -> float:
-        """Of all expected events."""
+        """Return the fraction of all expected events that is relegated."""
         return float(self.judge.yields[self.judge.relegated()].sum() / self.judge.yields.sum())
 
 
 def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
-    """Mean over the seeds with their spread, the worst seed, the statistical error of one; the best possible last."""
+    """Return a table with mean, spread and worst of the seeds, the statistical error, and the best possible value."""
     seeds, best, sculpting = len(content["seeds"]), content["best"], content["sculpting"]
     title = f"{title}, {seeds} seed{'s' * (seeds > 1)}"
     table = Table(title=literal(title), title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -259,17 +261,17 @@ def significance_table(content: Mapping[str, Any], title: str = "") -> Table:
         ]  # fmt: skip
         table.add_row(*row, *([f"{values.mean() / best:.1%}", f"{best:.4g}"] if best else []))
     table.caption = (
-        f"Z: significance, mean of the seeds. stat.: error of one, of the simulated rows. JSD: of the background's "
-        f"{content['variable']}, at {EFFICIENCY:.0%} of the signal."
+        f"Z: significance, mean of the seeds. stat.: statistical error of one seed. JSD: of the background's "
+        f"{content['variable']}, at a signal efficiency of {EFFICIENCY:.0%}."
     )
     if any(entry.get("limit") for entries in content["variants"].values() for entry in entries):
-        table.caption += " >: lower limit, since no background row is left in the window of some seed."
+        table.caption += " >: lower limit, because for some seed no background row is left in the window."
     table.caption_justify = "left"
     return table
 
 
 def _mean_shape(shapes: Sequence[Sequence[float | None]]) -> str:
-    """Of the seeds whose choice leaves rows on both sides."""
+    """Return the mean over the seeds with selected and rejected rows."""
     known = [shape[0] for shape in shapes if shape[0] is not None and np.isfinite(shape[0])]
     return f"{np.mean(known):.3f}" if known else "—"
 
@@ -277,6 +279,6 @@ def _mean_shape(shapes: Sequence[Sequence[float | None]]) -> str:
 def significance_task(
     analysis: str, files: Any = (), test_files: Any = (), settings: Mapping[str, Any] | None = None
 ) -> SignificanceTask:
-    """The task of an analysis; settings that are None are left as the analysis recommends them."""
+    """Return the SignificanceTask of an analysis; settings that are None have their default."""
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     return SignificanceTask(config=analysis, filelist=tuple(files), test_filelist=tuple(test_files), **given)

@@ -1,4 +1,4 @@
-"""The state of an unfinished training in the store of its task: another machine goes on from it."""
+"""State of an unfinished training in a store, from which another machine can continue."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class StateInStore:
-    """Fetches the state before a training, and sends it during the training; without a store it does nothing."""
+    """Copy of the training state in a store: downloaded before and uploaded during a training; without a store, no copy."""
 
     def __init__(self, stored: StoredOutput | None, say: Callable[[str], None]) -> None:
         self._state = StoredState(stored) if stored else None
         self._place = stored.folder if stored else None
         self._say = say
 
-    def begin(self, goes_on: bool) -> None:
-        """Bring the state here if it is further than the one here; remove it if the training does not go on from its last state."""
+    def begin(self, continues: bool) -> None:
+        """Download the state if it has more steps than the local one; remove it if the training starts again."""
         if not self._state or not self._place:
             return
-        if not goes_on:
+        if not continues:
             self._state.remove()
         elif found := self._state.fetch(steps_done(self._place / LAST)):
             self._say(
@@ -36,7 +36,7 @@ class StateInStore:
 
     @contextmanager
     def kept(self, training: "Training") -> Iterator[None]:
-        """Send the state of a training that runs in the block, and once more if it is interrupted."""
+        """Upload the state during the training in the block, and after an interruption."""
         if not self._state or not self._place:
             yield
             return
@@ -46,7 +46,7 @@ class StateInStore:
             yield
         except (KeyboardInterrupt, CollidekitError):
             if sender.interrupted():
-                self._say(f"The state is stored in {literal(self._state.url)}: the same command goes on from there")
+                self._say(f"The state is stored in {literal(self._state.url)}; the same command continues from it")
             raise
         finally:
             sender.wait()

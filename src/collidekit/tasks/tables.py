@@ -1,4 +1,4 @@
-"""Tables of results in the terminal."""
+"""Tables of results for the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
@@ -19,9 +19,9 @@ from collidekit.progress import counting
 
 
 def result_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", names: int = 1) -> Table:
-    """Return a table of cells as text; the first ``names`` columns are left-aligned, the others hold numbers.
+    """Return a table of cells; the first ``names`` columns are left-aligned, the others contain numbers.
 
-    Headers are wrapped to the width of the cells below them, so that 80 characters are wide enough for most tables.
+    Headers are wrapped to the width of the cells below them, so that most tables fit into 80 characters.
     """
     lines = [tuple(map(literal, cells)) for cells in rows]
     table = Table(title=literal(title) or None, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
@@ -40,10 +40,10 @@ def measure_all(
     members: Mapping[str, Predictions] | None = None,
     efficiencies: Sequence[float] = (),
 ) -> tuple[list[RocResult], list[EnsembleResult]]:
-    """The ROC of each discriminator (or of those that are named), and the members of an ensemble beside it.
+    """Return the ROC of each discriminator (or of ``names``), and the comparison with the members of an ensemble.
 
-    The members are those that were kept in the predictions, unless they are given. Rejections are quoted at the signal
-    ``efficiencies``, without them at those of the conventions of the field.
+    The default ``members`` are those in the predictions. Rejections are quoted at the signal ``efficiencies``, by
+    default at conventional values.
     """
     names = list(predictions.definitions) if names is None else names
     members = predictions.of_members() if members is None else members
@@ -57,7 +57,7 @@ def measure_all(
 
 
 class Quoted(Protocol):
-    """What a line of the table needs: a ``RocResult``, or a ``RocLine`` read back from JSON."""
+    """Numbers of a line of the table: a ``RocResult``, or a ``RocLine`` read from JSON."""
 
     @property
     def name(self) -> str: ...
@@ -70,7 +70,7 @@ class Quoted(Protocol):
 
 
 def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
-    """AUC and rejections with errors, as a person reads them: one line for each discriminator and signal efficiency."""
+    """Return a table of AUC and rejections with errors, one line for each discriminator and signal efficiency."""
     table = Table(title=literal(title) or None, title_justify="left")
     table.add_column("discriminator")
     for name in ("AUC", "εS", "1/εB", "background left"):
@@ -89,7 +89,7 @@ def roc_table(results: Sequence[Quoted], title: str = "") -> Table:
 
 
 def ensemble_table(result: EnsembleResult) -> Table:
-    """AUC and rejections of each member, their mean and spread, and the ensemble."""
+    """Return a table with AUC and rejections of each member, their mean and spread, and the ensemble."""
     table = Table()
     for number, name in enumerate(result.header()):
         table.add_column(name.replace(" (", "\n("), justify="right" if number else "left")
@@ -100,14 +100,14 @@ def ensemble_table(result: EnsembleResult) -> Table:
 
 
 def residual_table(found: list[residuals.Residuals], title: str = "") -> Table:
-    """Bias and resolution of each value, as a person reads them."""
+    """Return a table with bias and resolution of each value."""
     return result_table(residuals.HEADER, [entry.cells() for entry in found], title, names=2)
 
 
 def uncertainty_tables(
     spreads: list[uncertainties.Spreads], densities: list[uncertainties.LogDensity], title: str = ""
 ) -> list[Table]:
-    """Coverage of each interval and the log density of each target, as a person reads them; empty where there are none."""
+    """Return tables with the coverage of each interval and the log density of each target; empty if there are none."""
     lines = [line for entry in spreads for line in entry.cells()]
     tables = [result_table(uncertainties.HEADER, lines, title, names=3)] if spreads else []
     return [
@@ -117,5 +117,5 @@ def uncertainty_tables(
 
 
 def assignment_table(found: list[assignment.Found], title: str = "") -> Table:
-    """Efficiencies of each parent and of the whole event, as a person reads them."""
+    """Return a table with the efficiencies of each parent and of the whole event."""
     return result_table(assignment.HEADER, [entry.cells() for entry in found], title, names=2)

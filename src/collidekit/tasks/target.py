@@ -1,4 +1,4 @@
-"""The law target of a file of an output, wherever the output is kept."""
+"""Law target of a file of an output, in the results folder or in a store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ from collidekit.stores.output import StoredOutput
 
 
 class OutputTarget(law.LocalFileTarget):  # type: ignore[misc]
-    """A file of an output. With a store it exists when the store holds the complete output, and is fetched to be read.
+    """File of an output. With a store, it exists if the store has the complete output, and is downloaded for reading.
 
-    The remote targets of law are not used: they need gfal2, which pip cannot install, and they move single files, while an output
-    is a folder that is complete as a whole or not at all.
+    The remote targets of law are not used: they need gfal2, which pip cannot install, and they move single files, but
+    an output is a folder that is only complete as a whole.
     """
 
     name = ""

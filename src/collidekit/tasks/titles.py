@@ -1,4 +1,4 @@
-"""Titles of plots, tables and reports: which analysis, which training, under which attack."""
+"""Titles of plots, tables and reports: analysis, training and attack."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ SHOWN = {"attack", "attack_magnitude", "attack_space"}
 
 
 def attack_name(settings: AttackSettings) -> str:
-    """Name and magnitude of an attack, and what else is not at its default: ``pgd 0.1, iterations 5``; empty for none."""
+    """Return name, magnitude and non-default settings of an attack, ``pgd 0.1, iterations 5``; empty without attack."""
     if settings.attack == "nominal":
         return ""
     magnitude = f" {settings.attack_magnitude:g}" if settings.attack_magnitude else ""
@@ -31,24 +31,24 @@ def attack_name(settings: AttackSettings) -> str:
 
 
 def attack_mark(settings: AttackSettings) -> str:
-    """For the path of attacked results: ``fgsm_0.1``."""
+    """Return the attack for the path of results, ``fgsm_0.1``."""
     return attack_name(settings).split(",")[0].replace(" ", "_")
 
 
 def title_of(inference: "InferenceTask") -> str:
-    """``toy, pfn v1 04b9fbbb7c, under fgsm 0.1``: no two different trainings or attacks share a title."""
-    return f"{inference.analysis.name}, {_judged(inference)}{under(inference)}"
+    """Return a unique title of training and attack, ``toy, pfn v1 04b9fbbb7c, under fgsm 0.1``."""
+    return f"{inference.analysis.name}, {_tagger(inference)}{under(inference)}"
 
 
 def under(inference: "InferenceTask") -> str:
-    """``, under fgsm 0.1 by the gradient of top-tagging/pfn``; empty where the judged rows are as they are."""
+    """Return ``, under fgsm 0.1 with the gradient of top-tagging/pfn``; empty without attack."""
     name = attack_name(inference.test_attack_settings)
     source = str(inference.test_attack_from)
-    return (f", under {name}" if name else "") + (f" by the gradient of {short(source)}" if name and source else "")
+    return (f", under {name}" if name else "") + (f" with the gradient of {short(source)}" if name and source else "")
 
 
-def _judged(inference: "InferenceTask") -> str:
-    """What is judged: a training by network, version and hash, or checkpoints by their names."""
+def _tagger(inference: "InferenceTask") -> str:
+    """Return network, version and hash of a training, or the names of checkpoints."""
     if inference.checkpoint:
         names = [short(str(name)) for name in inference.checkpoint]
         return names[0] if len(names) == 1 else f"{inference.combine} of {' and '.join(names)}"
@@ -65,25 +65,25 @@ def _judged(inference: "InferenceTask") -> str:
 
 
 def training_title(task: "TrainingTask") -> str:
-    """``toy, pfn v1 04b9fbbb7c``: the title of a training."""
+    """Return the title of a training, ``toy, pfn v1 04b9fbbb7c``."""
     return f"{task.analysis.name}, {trained(task)} {task.hash}"
 
 
 def trained(task: "TrainingParameters") -> str:
-    """``pfn v1``: network, version and fold of a training."""
+    """Return network, version and fold of a training, ``pfn v1``."""
     config = task.training_config()
     network = Path(config.model_name.partition(":")[0]).stem
     return f"{network} {task.training_version}" + (f", {config.fold_name}" if config.fold >= 0 else "")
 
 
 def short(checkpoint: str) -> str:
-    """The last two names of a path: the version and hash of a training, or the name of a model that ships."""
+    """Return the last two parts of a path: version and hash of a training, or the name of a bundled model."""
     parts = [part for part in Path(checkpoint).parts if part not in ("best_model.pt", "/")]
     return "/".join(parts[-2:])
 
 
 def kind_of(config: TrainingConfig) -> str:
-    """What a training learned against, in words."""
+    """Return the attack of a training as text, or ``nominal``."""
     if config.attack == "nominal":
         return "nominal"
     how = {
@@ -95,7 +95,7 @@ def kind_of(config: TrainingConfig) -> str:
 
 
 def kinds_of(configs: Sequence[TrainingConfig]) -> list[str]:
-    """``kind_of`` each; those of one kind that differ by more than their seed also name the network and what differs."""
+    """Return ``kind_of`` each training, with the network and different settings if several have the same kind."""
     named = [(kind_of(config), config.model_name) for config in configs]
     several = {kind for kind, network in named if any(other == kind and name != network for other, name in named)}
     found = []

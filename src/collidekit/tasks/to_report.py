@@ -1,4 +1,4 @@
-"""From the words of a command to the report: the parameters of ReportTask, and its run with the table at the end."""
+"""Functions of ``collidekit run``: make a ReportTask from options, run it, and print the table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,12 +26,12 @@ _ELSEWHERE = _OF_LAW | {"config", "filelist", "test_filelist", "over", "yes", "w
 
 
 def settable(task: type[AnalysisTask] = ReportTask) -> dict[str, luigi.Parameter]:
-    """The parameters of a task that ``--set`` may name."""
+    """Return the parameters of a task that ``--set`` can change."""
     return {name: parameter for name, parameter in task.get_params() if name not in _ELSEWHERE}
 
 
 def parse_settings(pairs: Sequence[str], task: type[AnalysisTask] = ReportTask) -> dict[str, Any]:
-    """``name=value`` pairs as values of the task's parameters."""
+    """Return values of the task's parameters from texts ``name=value``."""
     known, values = settable(task), {}
     for pair in pairs:
         name, equals, text = (part.strip() for part in pair.partition("="))
@@ -42,7 +42,7 @@ def parse_settings(pairs: Sequence[str], task: type[AnalysisTask] = ReportTask) 
             close = did_you_mean(name, list(known)) or f"; known are {', '.join(known)}"
             raise CollidekitError(f"--set {pair!r}: there is no parameter {name!r}{close}")
         if not text:
-            raise CollidekitError(f"--set {pair!r}: the value is empty; leave it out or give one")
+            raise CollidekitError(f"--set {pair!r}: the value is empty; give a value or leave the option out")
         try:
             values[name] = known[name].parse(text)  # type: ignore[no-untyped-call]
         except CollidekitError as error:
@@ -53,23 +53,23 @@ def parse_settings(pairs: Sequence[str], task: type[AnalysisTask] = ReportTask) 
 def report_task(
     analysis: str, files: Sequence[str] = (), test_files: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> ReportTask:
-    """The report of an analysis; settings that are None are left as the analysis recommends them."""
+    """Return the ReportTask of an analysis; settings that are None have their default."""
     given = {name: value for name, value in (settings or {}).items() if value is not None}
     task = ReportTask(config=analysis, filelist=tuple(files), test_filelist=tuple(test_files), **given)
     if not task.checkpoint:
-        check_network(task.analysis, task.training_config())  # before hours of other work
+        check_network(task.analysis, task.training_config())  # an error now, not after hours
     return task
 
 
 def run_to_report(task: ReportTask) -> None:
-    """Run whatever is missing before the report; the table and the path of the report come last, also if all was there."""
+    """Run all missing tasks up to the report, and print the table and the path of the report."""
     console = Console(soft_wrap=True)
     if task.complete():
         _print_table(console, task)
         for note in filter(None, (known_note(task.folder), *_warnings(task))):
             console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
         console.print(
-            f"[bold green]Report[/bold green] (was there already): {literal(task.folder / 'report.html')}",
+            f"[bold green]Report[/bold green] (existing result): {literal(task.folder / 'report.html')}",
             highlight=False,
         )
         return
@@ -83,7 +83,7 @@ def run_to_report(task: ReportTask) -> None:
     if shown := table.complete():
         _print_table(console, task)
     run_with_requirements(task)
-    if not table.made and not shown:  # another process made it meanwhile, and said so elsewhere
+    if not table.made and not shown:  # made by another process, which printed it elsewhere
         _print_table(console, task)
     for note in _warnings(task):
         console.print(f"[bold red]{literal(note)}[/bold red]", highlight=False)
@@ -92,12 +92,12 @@ def run_to_report(task: ReportTask) -> None:
 
 
 def _warnings(task: ReportTask) -> list[str]:
-    """Warnings of overfitting and of unstable seeds."""
+    """Return warnings about overfitting and unstable seeds."""
     return notes_of_run(InferenceTask.req(task), task.requires().get("roc"))
 
 
 def _train_each(console: Console, task: ReportTask) -> None:
-    """The trainings of an ensemble one after another, each under its name."""
+    """Run the trainings of an ensemble one after another, with a title for each."""
     trainings = InferenceTask.req(task).trainings()
     for number, (name, training) in enumerate(trainings.items(), 1):
         if len(trainings) > 1 and not training.complete():

@@ -1,4 +1,4 @@
-"""TrainingTask: a dataset -> a trained tagger."""
+"""TrainingTask: train a network on a dataset."""
 
 import json
 import time
@@ -44,35 +44,39 @@ if TYPE_CHECKING:
 
 
 class TrainingSettings:
-    """The settings of ``TrainingConfig`` as parameters; one that is not given is as the analysis file recommends."""
+    """Parameters for the settings of ``TrainingConfig``; missing ones are taken from the analysis file."""
 
 
 add_parameters(TrainingSettings, TrainingConfig, in_file=True)
 
 
 class TrainingParameters(TrainingSettings, DatasetParameters):
-    """Parameters of everything that comes from a training."""
+    """Parameters of all tasks that need a training."""
 
-    training_version = luigi.Parameter(default="v1", description="a name of yours for the training")
+    training_version = luigi.Parameter(default="v1", description="a name that you choose for the training")
     n_threads = luigi.IntParameter(
-        default=4, significant=False, description="threads of torch; at most the processors here"
+        default=4, significant=False, description="threads of torch; at most the number of processors"
     )
     track = law.CSVParameter(
         default=(),
         significant=False,
-        description="who records the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py; default: csv,tensorboard",
+        description="trackers that record the training: csv, tensorboard, mlflow, wandb, or a file my_tracker.py; default: csv,tensorboard",
     )
     track_files = luigi.BoolParameter(
-        default=False, significant=False, description="give the model and the tables to MLflow or Weights & Biases, too"
+        default=False,
+        significant=False,
+        description="also record the model and the tables in MLflow or Weights & Biases",
     )
     track_online = luigi.BoolParameter(
-        default=False, significant=False, description="send runs of Weights & Biases to its server while they train"
+        default=False,
+        significant=False,
+        description="upload runs of Weights & Biases to its server during the training",
     )
 
     exclude_index = True
 
     def training_config(self) -> TrainingConfig:
-        """The settings: a parameter that is given, else what the analysis file recommends, else the default."""
+        """Return the settings: from the command line, else from the analysis file, else the default."""
         at_least("n-threads", self.n_threads, 1)
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
@@ -82,12 +86,12 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
         self.check_effect(config, {**given, "extend_training": None})
         if config.folds and config.fold_rule == "remainder" and not self.analysis.event:
             raise CollidekitError(
-                f"--fold-rule remainder: {self.config} names no event number; give its branch under 'event', as the last one"
+                f"--fold-rule remainder: {self.config} has no event number; add its branch as the last entry of 'event'"
             )
         return config
 
     def check_effect(self, config: TrainingConfig, given: Mapping[str, Any]) -> None:
-        """An error for a setting that is given and that does nothing beside the others."""
+        """Raise an error for a given setting that has no effect with the others."""
         check_given(given, without_effect(config, self.analysis))
         recommended = self.analysis.training if given.get("attack") is None else ()
         check_magnitude(
@@ -95,7 +99,7 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
         )
 
     def left_out(self, **forced: Any) -> dict[str, None]:
-        """The settings that do nothing beside settings that this task itself forces on a training."""
+        """Return the given settings that have no effect with the settings that this task forces on a training."""
         given = {name: getattr(self, name) for name in TrainingConfig.model_fields}
         given["betas"] = _numbers(given["betas"]) if given["betas"] is not None else None
         for name in ("model_options", "learning_rate_factors"):
@@ -106,7 +110,7 @@ class TrainingParameters(TrainingSettings, DatasetParameters):
 
 
 def _options(name: str, value: Any) -> dict[str, Any] | None:
-    """Options as plain dicts and lists; None where there are none."""
+    """Return options as plain dicts and lists; None if there are none."""
     if not isinstance(value, Mapping):
         raise CollidekitError(f"--{name.replace('_', '-')}: {value!r}: write it as JSON, such as '{{\"f\": [64, 64]}}'")
     found: dict[str, Any] = json.loads(json.dumps(dict(value), default=_plain))
@@ -114,16 +118,16 @@ def _options(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """What luigi makes of JSON: frozen lists and dicts."""
+    """Return a plain dict or list from the frozen ones of luigi."""
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 LATER_KEYS = {"focal", "exclusivity", "w_mass", "median_loss"}
-"""Keys of targets that decide the learning and are in the hash only where they are not at their default."""
+"""Keys of targets that change the training and are in the hash only if they are not at their default."""
 
 
 def _target_weights(analysis: Analysis) -> dict[str, Any]:
-    """How targets are learned: the weight of each, scale, loss and unit of values, and what is exchangeable in assignments."""
+    """Return what decides the training of targets: weights; scale, loss and unit of values; symmetries of assignments."""
     found: dict[str, Any] = {}
     for name, target in analysis.targets.items():
         if isinstance(target, Regression):
@@ -141,28 +145,28 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise CollidekitError(f"--betas: {text!r} is not two numbers with a comma between them") from None
+        raise CollidekitError(f"--betas: {text!r} is not two numbers separated by a comma") from None
 
 
 class TrainingTask(TrainingParameters):
-    """Train a network on the training part of a dataset; keep the epoch with the best validation loss."""
+    """Train a network on the training set; keep the epoch with the smallest validation loss."""
 
     resume_training = luigi.BoolParameter(
         default=True,
         significant=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="go on from the last checkpoint of an interrupted training; False begins again",
+        description="continue from the last checkpoint of an interrupted training; False starts again",
     )
     resume_epoch = luigi.IntParameter(
-        default=0, significant=False, description="go on from the checkpoint of this epoch, not from the last one"
+        default=0, significant=False, description="continue from the checkpoint of this epoch, not from the last one"
     )
     exclude_index = False
     after_epoch: Callable[[Sequence[Mapping[str, float]]], None] | None = None
-    """Gets the rows of all epochs so far after each epoch; an error of it ends the training, which can go on later."""
+    """Function that gets the history after each epoch; its error stops the training, which can continue later."""
     shown = True
-    """True if a line is printed for each epoch."""
+    """True to print a line for each epoch."""
     keep_epochs = True
-    """False if the checkpoints of single epochs are removed at the end; ``last.pt`` is enough to go on."""
+    """False to remove the checkpoints of single epochs at the end; ``last.pt`` is enough to continue."""
     _device = "cpu"
     _ranks = 1
 
@@ -184,7 +188,7 @@ class TrainingTask(TrainingParameters):
 
     def identity(self) -> dict[str, Any]:
         config = self.training_config()
-        _ = config.split  # an error where no fold is named
+        _ = config.split  # raises an error if no fold is given
         settings = config.identity
         if config.from_checkpoint:
             settings["from_checkpoint"] = PretrainedWeights.of(config.from_checkpoint).checksum
@@ -201,7 +205,7 @@ class TrainingTask(TrainingParameters):
         }
 
     def hashed(self) -> dict[str, Any]:
-        """Settings at their default are not in the hash: a new one leaves all folders as they are."""
+        """Return the identity without settings at their default, so that new settings do not change existing hashes."""
         identity = self.identity()
         usual = TrainingConfig().model_dump(mode="json")
         config = {
@@ -234,7 +238,7 @@ class TrainingTask(TrainingParameters):
         for name, value in config.model_dump().items():
             self.detail(f"  {name} = {literal(value)}")
         dataset = self.requires()["dataset"].dataset(config.n_train_files)
-        begun = time.monotonic()
+        start_time = time.monotonic()
         state = StateInStore(self.stored, self.say)
         start = self._checkpoint(state)
         if start is None or start.parent != self.folder:
@@ -244,21 +248,24 @@ class TrainingTask(TrainingParameters):
             training = Training(config, dataset, self.folder, Display(self.shown), ranks=ranks, tracking=self.tracking)
             begin(training, start)
             if start:
-                self.say(f"going on after epoch {training.epoch - 1} from {literal(start)}")
-            self._say_what_learns(training)
+                self.say(f"continuing after epoch {training.epoch - 1} from {literal(start)}")
+            self._print_parameters(training)
             self._device = str(training.fabric.device)
             parameters = sum(p.numel() for p in training.tagger.parameters())
             together = f"{ranks.size} ranks on " if ranks.size > 1 else ""
             self.say(
-                f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on {training.data.rows:,} rows an epoch, "
-                f"validating on {training.data.validation_rows:,}, {together}{training.fabric.device}, {torch.get_num_threads()} threads"
+                f"[bold]Training[/bold] {literal(config.model_name)} ({parameters:,} parameters) on "
+                f"{training.data.rows:,} rows per epoch, validating on {training.data.validation_rows:,}, "
+                f"{together}{training.fabric.device}, {torch.get_num_threads()} threads"
             )
 
             for line in training_summary(config, self.analysis):
                 self.say(f"  {literal(line)}")
 
             def finish() -> None:
-                self.say(f"Training took {time.monotonic() - begun:,.0f} s; best epoch {training.best['epoch']:.0f}")
+                self.say(
+                    f"Training took {time.monotonic() - start_time:,.0f} s; best epoch {training.best['epoch']:.0f}"
+                )
                 if self.analysis.classes and not may_relegate(training.config.objective):
                     self._calibrate(dataset)
 
@@ -274,12 +281,12 @@ class TrainingTask(TrainingParameters):
             checkpoint.unlink(missing_ok=True)
 
     def ran_with(self) -> dict[str, Any]:
-        """Sums are rounded in another order with other threads or on another device."""
+        """Return threads, device and ranks, which change the order of sums and so their rounding."""
         ranks = {"ranks": self._ranks} if self._ranks > 1 else {}
         return {"ran with": {"threads": torch.get_num_threads(), "device": self._device, **ranks}}
 
-    def _say_what_learns(self, training: "Training") -> None:
-        """Where it begins from; with ``--verbose`` the name of each parameter, for patterns, and what becomes of it."""
+    def _print_parameters(self, training: "Training") -> None:
+        """Print the first weights; with ``--verbose``, also print each parameter and whether it is trained."""
         config = training.config
         recommended = training.analysis.training.get("mixed_precision") and self.mixed_precision is None
         if recommended and not config.mixed_precision and not computes_in_bfloat16():
@@ -287,16 +294,16 @@ class TrainingTask(TrainingParameters):
                 "in single precision: this processor has no bfloat16 instructions (--set mixed_precision=true overrides this)"
             )
         if training.start:
-            head = "its head" if config.keep_head else "a fresh head"
-            self.say(f"beginning with the weights of {literal(training.start.path)} and {head}")
+            head = "its head" if config.keep_head else "a new head"
+            self.say(f"starting with the weights of {literal(training.start.path)} and {head}")
         factors = rate_factors(training.tagger, config.learning_rate_factors)
         for name, parameter in training.tagger.named_parameters():
             size = "x".join(map(str, parameter.shape)) or "1"
             factor = f" at {factors[parameter]:g} of the learning rate" if factors[parameter] != 1 else ""
-            self.detail(f"  {name} ({size}) {f'learns{factor}' if parameter.requires_grad else 'stays fixed'}")
+            self.detail(f"  {name} ({size}) {f'is trained{factor}' if parameter.requires_grad else 'is frozen'}")
 
     def _calibrate(self, dataset: Dataset) -> None:
-        """Fit the temperature and store it in the best model, which stays as it is where that cannot be done."""
+        """Fit the temperature and store it in the best model, if this is possible."""
         from collidekit.evaluation.calibration.calibrate import calibrate_on_validation
         from collidekit.evaluation.calibration.temperature_fit import NoTemperatureError
 
@@ -310,14 +317,16 @@ class TrainingTask(TrainingParameters):
         self.say(f"Temperature {with_error(found.value, found.error)}, fitted to {found.rows:,} validation rows")
 
     def _checkpoint(self, state: StateInStore) -> Path | None:
-        """Where to go on from: the epoch that was asked for, the last state, or the end of the training to extend."""
+        """Return the checkpoint to continue from: of ``--resume-epoch``, the last one, or of the training to extend."""
         if self.resume_epoch and not self.resume_training:
-            raise CollidekitError("--resume-training False begins again, and --resume-epoch goes on: give one of them")
-        state.begin(goes_on=self.resume_training and not self.resume_epoch)
+            raise CollidekitError(
+                "--resume-training False starts again, and --resume-epoch continues; give only one of them"
+            )
+        state.begin(continues=self.resume_training and not self.resume_epoch)
         if self.resume_epoch:
             path = self.folder / f"model_{self.resume_epoch}.pt"
             if not path.exists():
-                raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch} to go on from")
+                raise CollidekitError(f"{path}: there is no checkpoint of epoch {self.resume_epoch}")
             return path
         if self.resume_training and (newest := newest_whole(self.folder, lambda text: self.say(literal(text)))):
             return newest
@@ -326,14 +335,14 @@ class TrainingTask(TrainingParameters):
         return None
 
     def _remove_earlier(self) -> None:
-        """What an earlier training left here, which is not gone on from, must not be taken for a part of this one."""
+        """Remove the files of an earlier training that this one does not continue."""
         for pattern in ("last.pt", "best_model.pt", "model_*.pt", "history.csv", "steps.csv", TRACKING_FILE):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
 
 def _source(option: str, kind: Kind[Any], name: str) -> str:
-    """The code of a user's network or objective and of what it imports: a changed one makes another training."""
+    """Return the identity of the code of a user's network or objective with its imports; empty for built-in ones."""
     try:
         return code_identity(kind.what, name) if kind.own(name) else ""
     except CollidekitError as error:

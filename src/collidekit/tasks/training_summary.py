@@ -1,4 +1,4 @@
-"""The effective settings of a training, as its log shows them."""
+"""Effective settings of a training for its log."""
 
 import json
 from typing import Any
@@ -15,26 +15,26 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("scheduler", "lr_scheduler", tuple(ScheduleSettings.model_fields)),
     ("attack", "attack", (*AttackSettings.model_fields, *ADVERSARIAL)),
 )
-"""The title of a line, the setting that stands first, and all settings of the line."""
+"""Title of a line, its first setting, and all its settings."""
 
 
 def training_summary(config: TrainingConfig, analysis: Analysis) -> list[str]:
-    """Return a line each for optimizer, scheduler and attack, and one for every other setting that differs from its default.
+    """Return lines for optimizer, scheduler and attack, and one line for all other settings not at their default.
 
-    Settings without an effect beside the others are left out.
+    Settings without an effect are left out.
     """
     unused, usual = without_effect(config, analysis), TrainingConfig()
-    lines, told = [], {"model_name"}
+    lines, listed = [], {"model_name"}
     for title, first, names in GROUPS:
         acting = [name for name in dict.fromkeys(names) if name != first and name not in unused]
         values = [f"{name} {_text(getattr(config, name))}" for name in acting]
         chosen = getattr(config, first)
         lines.append(f"{title}: " + ("none" if chosen == "nominal" else ", ".join([str(chosen), *values])))
-        told |= {first, *names}
+        listed |= {first, *names}
     others = [
         f"{name} {_text(value)}"
         for name, value in config
-        if name not in told and name not in unused and value != getattr(usual, name)
+        if name not in listed and name not in unused and value != getattr(usual, name)
     ]
     always = [f"epochs {config.epochs}", f"batch_size {config.batch_size}", f"seed {config.seed}"]
     others = [*always, *(text for text in others if text not in always)]

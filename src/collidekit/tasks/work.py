@@ -1,4 +1,4 @@
-"""``python -m collidekit.tasks.work TrainingTask --epochs 3``: run one task and what it needs, as a job does."""
+"""Program of a job: ``python -m collidekit.tasks.work TrainingTask --epochs 3`` runs a task and its requirements."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ from collidekit.tasks.base import AnalysisTask, run_with_requirements
 
 NOT_FOR_JOBS = {"workflow", "log_file", "print_deps", "print_status", "print_output", "remove_output", "fetch_output"}
 PARENT = "COLLIDEKIT_PARENT"
-"""The environment variable with the id of the process that a part ends with."""
+"""Environment variable with the id of the parent process; a part stops when its parent ends."""
 PAUSE = 0.1
-"""Seconds between two looks at processes."""
+"""Seconds between two checks of the processes."""
 
 
 def words_of(task: AnalysisTask, **others: Any) -> tuple[str, ...]:
-    """Return the words that make the same task again: its name and every parameter that is not at its default."""
+    """Return the command-line words of a task: its name and every parameter that is not at its default."""
     words: list[str] = [task.get_task_family()]
     for name, parameter in task.get_params():
         if name in NOT_FOR_JOBS:
@@ -40,7 +40,7 @@ def words_of(task: AnalysisTask, **others: Any) -> tuple[str, ...]:
 
 
 def task_of(words: list[str]) -> AnalysisTask:
-    """Return the task of such words."""
+    """Return the task from the words of ``words_of``."""
     import collidekit.tasks.compare
     import collidekit.tasks.export
     import collidekit.tasks.grid
@@ -57,9 +57,9 @@ def task_of(words: list[str]) -> AnalysisTask:
 
 
 def run_side_by_side(tasks: Sequence[AnalysisTask], ranks: int = 0) -> None:
-    """Run tasks in processes of their own, as many at a time as there are processors; the first error ends all of them.
+    """Run tasks in parallel processes, as many as there are processors; the first error stops all of them.
 
-    With ``ranks`` so many run at a time, each with its GPU where there are some.
+    ``ranks`` is the number of tasks that run at a time, each with its own GPU if there are GPUs.
     """
     left, running = list(tasks), list[PartProcess]()
     with ExitStack() as stack:
@@ -74,7 +74,7 @@ def run_side_by_side(tasks: Sequence[AnalysisTask], ranks: int = 0) -> None:
 
 
 class PartProcess:
-    """A task in a process of its own, which ends with this one; what it says is shown only if it fails."""
+    """A task in a child process; its output is shown only if it fails."""
 
     def __init__(self, words: Sequence[str], device: int | None = None) -> None:
         self.words, self.device = words, device
@@ -89,7 +89,7 @@ class PartProcess:
         )
 
     def done(self) -> bool:
-        """Return whether it has ended; CollidekitError with the last line that it said where it failed."""
+        """Return whether the process has ended; raise a CollidekitError with its last line if it failed."""
         code = self.process.poll()
         if code:
             self.log.seek(max(self.log.seek(0, os.SEEK_END) - 8192, 0))
@@ -98,8 +98,7 @@ class PartProcess:
             if code > 0:
                 raise CollidekitError(last if lines else f"{self._name} ended with code {code}")
             raise CollidekitError(
-                f"{self._name} was ended by {signal.Signals(-code).name} ({last[:200]}); what is done is kept, and the same command goes on "
-                "from there"
+                f"{self._name} was ended by {signal.Signals(-code).name} ({last[:200]}); finished work is kept, and the same command continues"
             )
         return code == 0
 
@@ -109,7 +108,7 @@ class PartProcess:
         return f"part {part} of a {'construction' if self.words[0].startswith('Construction') else 'prediction'}"
 
     def end(self) -> None:
-        """End the process if it runs."""
+        """Stop the process if it is running."""
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait()
@@ -117,7 +116,7 @@ class PartProcess:
 
 
 def _with_device(number: int | None) -> dict[str, str]:
-    """Return what lets a process see one GPU alone; nothing without GPUs, or where no number is given."""
+    """Return the environment variable that selects one GPU; empty without GPUs or without a number."""
     import torch
 
     if number is None or not torch.cuda.is_available():
@@ -128,7 +127,7 @@ def _with_device(number: int | None) -> dict[str, str]:
 
 
 def main(words: list[str]) -> int:
-    """Run the task; a user error is one line and exit code 2, as in the command."""
+    """Run the task; a user error is one line and exit code 2."""
     from collidekit.signals import end_on_signals, end_with
 
     end_on_signals()

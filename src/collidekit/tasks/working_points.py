@@ -1,4 +1,4 @@
-"""WorkingPointTask: predictions -> thresholds for mistag rates and efficiencies."""
+"""WorkingPointTask: find thresholds for mistag rates and efficiencies from predictions."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from collidekit.tasks.inference import PredictionTask, require_discriminators
 
 
 class WorkingPointTask(PredictionTask):
-    """Find the thresholds of each discriminator for the analysis's mistag rates, or for efficiencies; JSON, YAML, correctionlib."""
+    """Find thresholds of each discriminator for mistag rates and efficiencies; write JSON, YAML and correctionlib."""
 
     efficiencies = law.CSVParameter(
         default=(),
-        description="signal efficiencies to find thresholds for, besides mistag rates; default: those of the analysis",
+        description="signal efficiencies to find thresholds for, besides mistag rates; default: efficiencies of the analysis",
     )
     exclude_index = False
 
@@ -29,7 +29,7 @@ class WorkingPointTask(PredictionTask):
         }
 
     def wanted_efficiencies(self) -> list[float]:
-        """Those of the option, else those of the analysis."""
+        """Return the efficiencies of the option, else those of the analysis."""
         return [float(value) for value in self.efficiencies] or list(self.analysis.efficiencies)
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -47,7 +47,7 @@ class WorkingPointTask(PredictionTask):
         return working_points(self.predictions(), self.analysis.working_points, self.wanted_efficiencies())
 
     def find_in_bins(self) -> list[PointsInBins]:
-        """The thresholds in the bins that the analysis names; none without them."""
+        """Return the thresholds in the bins of the analysis; empty without bins."""
         bins = self.analysis.working_point_bins
         return points_in_bins(self.predictions(), bins, self.analysis.working_points, self.wanted_efficiencies())
 

@@ -39,7 +39,7 @@ def find_trackers(tracking: Tracking, say: Callable[[str], None] = lambda text: 
 
 def _find(name: str) -> type[Tracker]:
     if not name.strip():
-        raise CollidekitError("--track: the value is empty; leave it out or give one")
+        raise CollidekitError("--track: the value is empty; give a value or leave the option out")
     try:
         found: type[Tracker] = KIND.find(name.strip())
     except CollidekitError as error:

@@ -39,7 +39,7 @@ def test_calibrated_predictions_and_importance_in_the_report(place: Path) -> Non
     assert np.allclose(after.probabilities, expected, atol=1e-6)
 
     text = (task.folder / "report.html").read_text()
-    assert "All other numbers of this report are calibrated by it" in text
+    assert "All other numbers of this report use this temperature" in text
     assert "in a sample of that composition" in text  # the toy has kinematics
     assert '<section id="feature-importance">' in text
     found = ImportanceTask.req(task).read()
@@ -61,5 +61,5 @@ def test_wrong_settings_of_importance(place: Path, parameters: dict[str, Any], m
 
 
 def test_importance_is_that_of_one_model(place: Path) -> None:
-    with pytest.raises(CollidekitError, match="feature importance is that of one model"):
+    with pytest.raises(CollidekitError, match="feature importance needs a single model"):
         ImportanceTask(**FILES, seeds=("1", "2")).complete()

@@ -1,4 +1,4 @@
-"""What ``init`` prints at its end: a short check of what it wrote, and what to do next."""
+"""Output at the end of ``init``: a short check of the new analysis file, and the next steps."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from collidekit.errors import CollidekitError
 from collidekit.plain_text import literal
 
 _ROWS = 5_000
-"""Rows that the short check looks at, spread over the files."""
+"""Number of rows in the short check, spread over the files."""
 _MOST = 4
-"""Problems that are printed."""
+"""Largest number of printed problems."""
 
 
 def print_check(console: Console, path: Path) -> None:
@@ -26,8 +26,8 @@ def print_check(console: Console, path: Path) -> None:
         console.print(f"Check    [yellow]{literal(str(error))}[/yellow]")
         return
     part = found.parts[0]
-    seen = f" of the {part.seen:,} looked at" if part.seen < part.rows else ""
-    console.print(f"Check    {part.rows:,} entries in the files; {part.selected:,} rows to learn from{seen}")
+    seen = f" in the {part.seen:,} entries that were read" if part.seen < part.rows else ""
+    console.print(f"Check    {part.rows:,} entries in the files; {part.selected:,} selected rows{seen}")
     if plan.analysis.classes:
         counts = ", ".join(f"{literal(name)} {count:,}" for name, count in part.class_counts.items())
         console.print(f"         classes: {counts}")
@@ -40,19 +40,19 @@ def _print_problems(console: Console, found: Check) -> None:
         console.print(f"         {mark} {literal(problem.text)}")
     more = len(found.problems) - _MOST
     if more > 0:
-        console.print(f"         and {more} more, which [cyan]collidekit check[/cyan] prints")
+        console.print(f"         and {more} more: run [cyan]collidekit check[/cyan]")
     if not found.problems:
         console.print("         no problems")
 
 
 def print_next(console: Console, path: Path, analysis: Analysis, wrote_classes: bool) -> None:
-    """Print the lines of the file to look at, with their numbers, and the command to run."""
+    """Print the lines of the file to edit, with their numbers, and the command to run."""
     lines = path.read_text(encoding="utf-8").splitlines()
     edits = []
     if not wrote_classes and not analysis.row_targets:
         edits.append((_line(lines, "classes:"), "fill in the classes"))
     elif wrote_classes:
-        edits.append((_line(lines, "classes:"), "see that these are your classes"))
+        edits.append((_line(lines, "classes:"), "check the classes"))
     if not analysis.files.test:
         edits.append((_line(lines, "  # test:"), "name test files"))
     for number, (line, what) in enumerate(edits):

@@ -1,4 +1,4 @@
-"""The verbs that look into a trained tagger: are its probabilities honest, and what does it look at?"""
+"""The verbs ``calibrate``, ``explain``, ``significance`` and ``robustness``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,8 @@ import typer
 from collidekit.cli import complete
 from collidekit.cli.app import (
     DATA,
-    JUDGE,
-    WORK,
+    EVALUATE,
+    RUNNING,
     AllowTrainingRows,
     DryRun,
     On,
@@ -24,32 +24,32 @@ from collidekit.plain_text import literal
 
 Checkpoint = Annotated[
     str,
-    typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a model that "
-                   "ships.", show_default=False, autocompletion=complete.checkpoints),
+    typer.Argument(help="A best_model.pt, the folder of a TrainingTask or of a published model, or the name of a "
+                        "bundled model.", show_default=False, autocompletion=complete.checkpoints),
 ]  # fmt: skip
 Threads = Annotated[
-    int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=WORK, show_default=False)
+    int | None, typer.Option(help="Threads of torch.", min=1, max=1024, rich_help_panel=RUNNING, show_default=False)
 ]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", help="Rows at a time.", min=1, max=2**31 - 1, rich_help_panel=WORK)
+    int, typer.Option("--batch-size", help="Number of rows in a batch.", min=1, max=2**31 - 1, rich_help_panel=RUNNING)
 ]
 SkipBadFiles = Annotated[
     bool,
-    typer.Option("--skip-bad-files", help="Go on without files that cannot be read.", rich_help_panel=DATA),
+    typer.Option("--skip-bad-files", help="Skip unreadable files.", rich_help_panel=DATA),
 ]
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def calibrate(
     checkpoint: Checkpoint,
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Files with known truth that it did not learn from. Without them: the validation rows of its "
-                       "training.", show_default=False),
+        typer.Argument(help="Files with truth that are not training files of the model. Default: the validation rows "
+                            "of its training.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for the numbers and plots. Without it: calibration, beside the checkpoint.",
+        typer.Option("--out", "-o", help="Folder for numbers and plots. Default: calibration, beside the checkpoint.",
                      show_default=False),
     ] = None,
     skip_bad_files: SkipBadFiles = False,
@@ -57,10 +57,10 @@ def calibrate(
     threads: Threads = None,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """Make probabilities mean what they say: fit a temperature, and store it with the model.
+    """Calibrate the probabilities of a model: fit a temperature, and store it with the model.
 
-    All outputs of the network are divided by this one number before the softmax. [bold]collidekit predict
-    --calibrated[/bold] uses it. A training fits one at its end; this verb does it again, or on rows of your own.
+    The temperature divides all outputs of the network before the softmax. [bold]collidekit predict --calibrated[/bold]
+    uses it. Each training fits a temperature at its end. Use this verb for older trainings, or to fit on your own rows.
 
     Example: [cyan]collidekit calibrate results/TrainingTask/my_jets/v1/v1/04b9fbbb7c[/cyan]
 
@@ -81,54 +81,54 @@ def calibrate(
     console.print(f"[bold green]Temperature[/bold green] stored in {literal(done.path)}")
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def explain(
     checkpoint: Checkpoint,
     files: Annotated[
         list[str],
-        typer.Argument(help="Files: paths, globs, .txt lists, root:// urls; with --row one file.", show_default=False),
+        typer.Argument(help="Files: paths, globs, .txt lists, root:// URLs. With --row: one file.", show_default=False),
     ],
     row: Annotated[
         int | None,
-        typer.Option(help="Explain this row of the file (the first is 0), and not a sample.", show_default=False),
+        typer.Option(help="Explain only this row of the file; the first is 0.", show_default=False),
     ] = None,
     member: Annotated[
-        int, typer.Option(help="Where an analysis has its rows inside of events ('rows: Jet'): which one of the event.")
+        int, typer.Option(help="Number of the row in its event, if rows are inside events ('rows: Jet').")
     ] = 0,
     score: Annotated[
         list[str] | None,
-        typer.Option(help="A discriminator, a class against all others, or a target of rows. May be repeated. Without it: "
-                     "the first discriminator and all targets.", show_default=False),
+        typer.Option(help="A discriminator, a class against all others, or a target of rows. May be repeated. "
+                          "Default: the first discriminator and all targets.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers and pictures.")] = Path("explained"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for numbers and pictures.")] = Path("explained"),
     analysis: Annotated[
         str | None,
-        typer.Option(help="Another analysis with the same inputs, for files of another layout. Without it: the one of the "
-                     "training.", rich_help_panel=DATA, show_default=False),
+        typer.Option(help="Another analysis with the same inputs, for files of another layout. Default: the analysis "
+                          "of the training.", rich_help_panel=DATA, show_default=False),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Rows of a sample, spread over the files.", min=2, rich_help_panel=WORK)] = 2000,
+    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=RUNNING)] = 2000,
     repeats: Annotated[
-        int, typer.Option(help="Permutations of each feature.", min=2, max=1000, rich_help_panel=WORK)
+        int, typer.Option(help="Number of permutations of each feature.", min=2, max=1000, rich_help_panel=RUNNING)
     ] = 3,
     steps: Annotated[
-        int, typer.Option(help="Points of the integral of the gradients.", min=1, max=100_000, rich_help_panel=WORK)
+        int, typer.Option(help="Number of points of the gradient integral.", min=1, max=100_000, rich_help_panel=RUNNING)
     ] = 32,
     baseline: Annotated[
-        str, typer.Option(help="Where the integral begins: each feature at its mean, or at its default where it has one "
-                          "(default).", rich_help_panel=WORK)
+        str, typer.Option(help="Start of the integral: the mean of each feature, or (default) its default if it has "
+                               "one.", rich_help_panel=RUNNING)
     ] = "mean",
-    seed: Annotated[int, typer.Option(help="Decides the permutations.", min=0, max=2**63 - 1, rich_help_panel=WORK)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the permutations.", min=0, max=2**63 - 1, rich_help_panel=RUNNING)] = 0,
     batch_size: BatchSize = 512,
     threads: Threads = None,
     allow_training_rows: AllowTrainingRows = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """See what a tagger looks at: the importance of each feature, or what each constituent of one row adds to its score.
+    """Compute the importance of features, or the contribution of each constituent to the score of one row.
 
-    For a sample: the AUC that is lost when a feature is permuted (where the files hold the truth), and how large its part
-    in the score is, by integrated gradients. For targets of rows: what is lost of the efficiency of an assignment, or what
-    residuals of numbers grow by. For one row: the constituents in the plane of their coordinates, each with
-    its part of the score, and attention where the network has it.
+    For a sample: the loss of AUC when a feature is permuted (if the files have the truth), and the contribution of each
+    feature to the score, by integrated gradients. For targets of rows: the loss of efficiency of an assignment, or the
+    increase of residuals. For one row: the constituents in the plane of their coordinates with their contributions to
+    the score, and attention if the network has it.
 
     Example: [cyan]collidekit explain best_model.pt samples/top_tagging/test.root --row 17[/cyan]
 
@@ -163,27 +163,27 @@ def explain(
     console.print(f"[bold green]Pictures[/bold green]: {literal(done.folder)}")
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def significance(
     analysis: Annotated[
-        str, typer.Argument(help="An analysis file with a figure of merit, or one that ships.", show_default=False)
+        str, typer.Argument(help="An analysis file with a figure of merit, or the name of a bundled one.", show_default=False)
     ],
     files: Annotated[
         list[str] | None,
-        typer.Option("--files", "-f", help="Files to learn from. May be repeated.", metavar="FILES", show_default=False,
+        typer.Option("--files", "-f", help="Training files. May be repeated.", metavar="FILES", show_default=False,
                      rich_help_panel=DATA),
     ] = None,
     test_files: Annotated[
         list[str] | None,
-        typer.Option("--test-files", "-t", help="Files to judge by. May be repeated.", metavar="FILES", show_default=False,
+        typer.Option("--test-files", "-t", help="Test files. May be repeated.", metavar="FILES", show_default=False,
                      rich_help_panel=DATA),
     ] = None,
     variants: Annotated[
         str,
-        typer.Option(help="Objectives beside the tuned threshold: relegator, relegator_factor, relegator_difference, "
+        typer.Option(help="Objectives to compare with the tuned threshold: relegator, relegator_factor, relegator_difference, "
                      "modified_binary, disco."),
     ] = "relegator",
-    seeds: Annotated[str, typer.Option(help="Train each once with each of these seeds.")] = "1,2,3",
+    seeds: Annotated[str, typer.Option(help="Train each objective with each of these random seeds.")] = "1,2,3",
     model: Annotated[str | None, typer.Option(help="The network.", show_default=False)] = None,
     settings: Annotated[
         list[str] | None,
@@ -198,15 +198,15 @@ def significance(
     output: Output = None,
     store: Store = None,
 ) -> None:  # fmt: skip
-    """Compare ways of learning by the significance of the signal: relegation beside a tuned threshold, over seeds.
+    """Compare training objectives by the significance of the signal: relegation and others with a tuned threshold.
 
-    The analysis file says what is expected and in which window ([bold]figure_of_merit[/bold]). Of simulated moons the best
-    possible significance is known, and is the last column.
+    The key [bold]figure_of_merit[/bold] of the analysis file defines the expected yields and the window. For simulated
+    moons, the last column is the best possible significance.
 
     Example: [cyan]collidekit significance moons --files train.root --test-files test.root[/cyan]
 
-    Writes a table as JSON, and plots: significance over seeds and against coverage, risk against coverage, masses before and
-    after, decisions, confusion.
+    Writes a table as JSON, and plots: significance of each seed and against coverage, risk against coverage, masses
+    before and after relegation, decisions, confusion matrix.
     """
     from rich.console import Console
 
@@ -222,48 +222,49 @@ def significance(
         "variants": tuple(variants.split(",")),
     }
     task = significance_task(analysis, files or (), test_files or (), {**parse_settings(settings or ()), **named})
-    there_already = task.complete()
+    existed = task.complete()
     if not run_as_jobs(task, on, site, dry_run):
         return
     if task.complete():
         console = Console(soft_wrap=True, highlight=False)
         console.print(task.table())
-        said = " (was there already)" if there_already else ""
-        console.print(f"[bold green]Significance[/bold green]{said}: {literal(task.folder)}")
+        note = " (existing result)" if existed else ""
+        console.print(f"[bold green]Significance[/bold green]{note}: {literal(task.folder)}")
         return
     run_with_requirements(task)
 
 
-@verb(JUDGE)
+@verb(EVALUATE)
 def robustness(
     runs: Annotated[
         list[str],
-        typer.Argument(help="Trained taggers: folders of a TrainingTask, checkpoints, or models that ship. The others are "
-                       "compared to the first; those that differ by their seed alone are taken together.",
+        typer.Argument(help="Trained taggers: folders of a TrainingTask, checkpoints, or bundled models. The first "
+                            "one is the reference. Taggers that differ only by their random seed are combined.",
                        show_default=False),
     ],
     files: Annotated[
         list[str],
-        typer.Option("--files", "-f", help="Files with known truth that none of them learned from. May be repeated.",
+        typer.Option("--files", "-f", help="Files with truth that are not training files of any tagger. May be repeated.",
                      metavar="FILES", show_default=False, rich_help_panel=DATA),
     ],
     attacks: Annotated[
-        str, typer.Option(help="Of noise, shift, fgsm, pgd, ngm, jetfool, optimizer; the last one with a gradient is drawn.")
+        str, typer.Option(help="Attacks: noise, shift, fgsm, pgd, ngm, jetfool, optimizer. Plots show the last one with a gradient.")
     ] = "noise,fgsm,pgd",
-    magnitudes: Annotated[str, typer.Option(help="Of the attacks, in widths of the features.")] = "0.01,0.02,0.05,0.1",
-    shown: Annotated[float, typer.Option(help="The magnitude at which shapes are drawn.", min=0)] = 0.05,
+    magnitudes: Annotated[str, typer.Option(help="Magnitudes of the attacks, in units of the width of each "
+                                        "feature.")] = "0.01,0.02,0.05,0.1",
+    shown: Annotated[float, typer.Option(help="Magnitude of the plots of shapes.", min=0)] = 0.05,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other parameter of an attack, such as attack_space=momenta. May be repeated.",
                      metavar="NAME=VALUE", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the numbers, pictures and page.")] = Path("robustness"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for numbers, pictures and HTML page.")] = Path("robustness"),
     analysis: Annotated[
         str | None,
-        typer.Option(help="Another analysis with the same inputs, for files of another layout. Without it: the one of the "
-                     "first training.", rich_help_panel=DATA, show_default=False),
+        typer.Option(help="Another analysis with the same inputs, for files of another layout. Default: the analysis "
+                          "of the first training.", rich_help_panel=DATA, show_default=False),
     ] = None,
-    rows: Annotated[int, typer.Option(help="Rows, spread over the files.", min=2, rich_help_panel=WORK)] = 10_000,
+    rows: Annotated[int, typer.Option(help="Number of rows, spread over the files.", min=2, rich_help_panel=RUNNING)] = 10_000,
     threads: Threads = None,
     allow_training_rows: AllowTrainingRows = False,
     on: On = None,
@@ -271,10 +272,10 @@ def robustness(
     dry_run: DryRun = False,
     trust_code: TrustCode = False,
 ) -> None:  # fmt: skip
-    """See how much a tagger breaks: AUC and rejection under attacks, by its own gradient and by that of the others.
+    """Measure AUC and rejection under attacks, with the gradient of the tagger and of the other taggers.
 
-    Noise costs a tagger little where an attack by its gradient costs it much; one that was trained with attacks should lose
-    less to both. A defence that only hides its gradient is found out by noise and by gradients of the other taggers.
+    Noise usually reduces the AUC less than an attack along the gradient. A tagger that was trained with attacks should
+    lose less in both cases. If a defence only hides the gradient, noise and the gradients of other taggers show it.
 
     Example: [cyan]collidekit robustness top-tagging/pfn --files test.parquet[/cyan]
 

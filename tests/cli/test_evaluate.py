@@ -28,7 +28,7 @@ def _threads() -> object:
 
 @dataclass(frozen=True)
 class Learned(Trained):
-    """With results in a folder of their own."""
+    """Trained tagger with its own results folder."""
 
     results: Path
 
@@ -39,7 +39,7 @@ class Learned(Trained):
 
 @pytest.fixture(scope="module")
 def learned(trained: Trained) -> Learned:
-    """A training that has learned something, in results of its own."""
+    """A training of several epochs in its own results folder."""
     results = trained.folder / "learned"
     Register.clear_instance_cache()  # the same dataset in another folder of results
     words = [*trained.words, "--epochs", 8, "--learning-rate", 0.02, "--threads", 1]
@@ -50,13 +50,13 @@ def learned(trained: Trained) -> Learned:
 
 @pytest.fixture
 def training(tmp_path: Path, learned: Learned) -> Path:
-    """The folders of a training and its dataset, which a test may change."""
+    """Copies of the folders of a training and its dataset."""
     shutil.copytree(learned.results, tmp_path / "results")
     return next((tmp_path / "results" / "TrainingTask").rglob("best_model.pt")).parent
 
 
 def without_temperature(path: Path) -> None:
-    """As a training of an earlier version left it."""
+    """Remove the temperature, as in trainings of earlier versions."""
     content = load_content(path)
     del content["temperature"]
     torch.save(content, path)
@@ -71,11 +71,11 @@ def test_a_training_fits_a_temperature(learned: Learned) -> None:
 
 
 def test_a_training_that_learned_nothing_has_none(trained: Trained) -> None:
-    """One epoch on a few rows, worse than an even guess."""
+    """A training of one epoch on a few rows is worse than guessing."""
     assert "not calibrated: no temperature can be fitted" in trained.output
     assert load_checkpoint(trained.task).temperature is None
     report = next((trained.folder / "results").rglob("report.html")).read_text()
-    assert "The model holds no temperature" in report
+    assert "The model has no temperature" in report
 
 
 def test_the_report_shows_the_calibration(learned: Learned) -> None:
@@ -123,17 +123,17 @@ def test_files_that_were_learned_from_are_refused(
 ) -> None:
     copy = shutil.copy(trained.training, tmp_path / "copy.root")
     for file in (trained.training, copy):
-        assert "the model learned from this file" in refused("calibrate", training, file)
+        assert "this is a training file of the model" in refused("calibrate", training, file)
 
 
 def test_a_checkpoint_away_from_its_dataset_needs_files(
     tmp_path: Path, training: Path, trained: Trained, run: Run, refused: Callable[..., str]
 ) -> None:
     shutil.copy(training / "best_model.pt", tmp_path / "alone.pt")
-    assert "the dataset that it was trained on is not here" in refused("calibrate", "alone.pt")
+    assert "its training dataset is not here" in refused("calibrate", "alone.pt")
     assert run("calibrate", "alone.pt", trained.test).exit_code == 0
     shutil.rmtree(tmp_path / "results" / "DatasetConstructorTask")
-    assert "the dataset that it was trained on is not here" in refused("calibrate", training)
+    assert "its training dataset is not here" in refused("calibrate", training)
 
 
 def test_a_model_that_ships_stays_as_it_is(
@@ -142,7 +142,7 @@ def test_a_model_that_ships_stays_as_it_is(
     from collidekit.tasks import calibrate
 
     monkeypatch.setattr(calibrate, "shipped_models", lambda: {str(training): training})
-    assert "ships with collidekit and stays as it is; copy the folder" in refused("calibrate", training, trained.test)
+    assert "this bundled model cannot be changed; copy the folder" in refused("calibrate", training, trained.test)
 
 
 def test_a_published_model_holds_the_temperature(tmp_path: Path, training: Path, trained: Trained, run: Run) -> None:
@@ -188,7 +188,7 @@ def test_predict_calibrated_needs_a_temperature(
 
 
 def test_a_resumed_training_writes_its_own_model(training: Path) -> None:
-    """A checkpoint that is saved anew has no temperature of other weights."""
+    """A checkpoint that is saved again does not keep the temperature of other weights."""
     loaded = load_checkpoint(training)
     path = training / "best_model.pt"
     save_checkpoint(path, loaded.tagger.state_dict(), loaded.analysis, loaded.config, 3, {})
