@@ -124,7 +124,7 @@ def _open_lock(lock: Path) -> TextIO:
     except PermissionError as error:
         at = lock if lock.exists() else next(parent for parent in lock.parents if parent.exists())
         raise CollidekitError(
-            f"{lock}: cannot be written ({error.strerror}): {at} belongs to {owner_of(at)}; name your own folder with --output"
+            f"{lock}: cannot be written ({error.strerror}): {at} belongs to {owner_of(at)}; use your own folder with --output"
         ) from error
     except OSError as error:
         raise CollidekitError(f"{lock}: cannot be written ({error.strerror or error})") from error
