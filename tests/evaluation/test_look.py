@@ -69,7 +69,7 @@ def test_the_file_of_a_site_is_under_the_analysis(tmp_path: Path, monkeypatch: p
     assert identity(analysis) == before
     for text, said in (
         ("energie: 8\n", "unknown key.*energy"),
-        ("- 1\n", "list of 'key: value'"),
+        ("- 1\n", "lines 'key: value'"),
         ("size: 9\n", "size"),
     ):
         site.write_text(text)
