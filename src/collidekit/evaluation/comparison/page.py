@@ -27,7 +27,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         for style in STYLES:
             drawn = plot_compared(
                 folder / found.stem(name, style), curves, style, f"{found.analysis}, {discriminator_text(name)}{mark}"
-            )  # type: ignore[arg-type]
+            )
             pictures += [path for path in drawn if path.suffix == ".png"]
         sections.append(_discriminator(name, curves, found.differences[name], pictures))
     if any(found.settings.values()):

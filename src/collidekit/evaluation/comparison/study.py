@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from collidekit.evaluation.comparison.contenders import Contender, rows_differ, same_classes
 from collidekit.evaluation.comparison.curves import ComparedCurve, measure_contender
@@ -13,7 +13,7 @@ from collidekit.sealed import write_sealed
 
 FORMAT = "collidekit comparison 1"
 OTHER_ROWS = "NOT THE SAME ROWS"
-STYLES = ("top-tagging", "b-tagging")
+STYLES: tuple[Literal["top-tagging", "b-tagging"], ...] = ("top-tagging", "b-tagging")
 
 
 @dataclass(frozen=True)
