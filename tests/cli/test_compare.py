@@ -71,9 +71,10 @@ def test_labels_of_the_analysis(
     assert run.drawn_as is not None, "the analysis in the checkpoint"
     classes = run.predictions.classes
     labelled = run.drawn_as.model_copy(update={"labels": {name: f"{name} jets" for name in classes}})
-    monkeypatch.setattr(Run, "drawn_as", labelled)
+    monkeypatch.setattr(Run, "drawn_as", labelled.model_copy(update={"efficiencies": [0.25, 0.9]}))
     found = compared(results, tmp_path, hashes["1/123456"], hashes["2/123456"])
     sides = run.predictions.definitions[found["results"][0]["discriminator"]]
+    assert [entry["signal_efficiency"] for entry in found["results"][0]["rejections"][0]] == [0.25, 0.9]
     assert f"{sides.signal[0]} jets against {sides.background[0]} jets" in Path(found["page"]).read_text()
 
 

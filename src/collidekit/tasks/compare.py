@@ -85,6 +85,7 @@ class CompareTask(TestParameters):
             "taggers": [str(tagger) for tagger in self.taggers],
             "f_c": self.f_c,
             "replicates": self.replicates,
+            **({"efficiencies": self.analysis.efficiencies} if self.analysis.efficiencies else {}),
         }
 
     def output(self) -> dict[str, law.LocalFileTarget]:
@@ -94,7 +95,14 @@ class CompareTask(TestParameters):
         finder = RunFinder(results_folder())
         own = [run for task in self.requires().values() for run in finder.find(str(task.folder))]
         texts = [str(tagger) for tagger in self.taggers]
-        found = compare_runs([*own, *self.others], list(map(str, self.names)), texts, self.f_c, self.replicates)
+        found = compare_runs(
+            [*own, *self.others],
+            list(map(str, self.names)),
+            texts,
+            self.f_c,
+            self.replicates,
+            self.analysis.efficiencies,
+        )
         show_comparison(found, write_comparison(found, self.folder), Console())
         self.write_provenance()
 

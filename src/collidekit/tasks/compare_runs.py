@@ -18,9 +18,17 @@ from collidekit.tasks.tables import result_table
 
 
 def compare_runs(
-    runs: Sequence[Run], names: Sequence[str] = (), taggers: Sequence[str] = (), f_c: float = F_C, replicates: int = 200
+    runs: Sequence[Run],
+    names: Sequence[str] = (),
+    taggers: Sequence[str] = (),
+    f_c: float = F_C,
+    replicates: int = 200,
+    efficiencies: Sequence[float] | None = None,
 ) -> Comparison:
-    """Compare runs, and taggers in the files of the first run; ``names`` has one name for each run."""
+    """Compare runs, and taggers in the files of the first run; ``names`` has one name for each run.
+
+    Rejections are given at the signal ``efficiencies``; the default is those of the analysis of the first run.
+    """
     for run in runs:
         if not run.predictions.classes:
             raise CollidekitError(f"{run.given}: predicts no classes, so there is no ROC curve to compare")
@@ -40,10 +48,12 @@ def compare_runs(
         )
     _refuse_same_names([*contenders, *others])
     analysis = runs[0].analysis
+    if efficiencies is None:
+        efficiencies = runs[0].drawn_as.efficiencies if runs[0].drawn_as else ()
     shown = {name: _own_settings(group[0], [other[0] for other, _ in grouped]) for group, name in grouped}
     total = len(runs[0].predictions.definitions) * (len(contenders) + len(others))
     with counting("Measuring", "curves", total) as done:
-        return compare([*contenders, *others], analysis, replicates, shown, notes, done)
+        return compare([*contenders, *others], analysis, replicates, shown, notes, done, efficiencies or ())
 
 
 def _grouped(runs: Sequence[Run], names: Sequence[str]) -> list[tuple[list[Run], str]]:

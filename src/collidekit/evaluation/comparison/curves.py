@@ -1,5 +1,6 @@
 """ROC curve of a contender: one tagger with its statistical error, or several seeds with their spread."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,11 +92,16 @@ class ComparedCurve:
         return np.maximum(self.background - self.background_spread, 0), self.background + self.background_spread
 
 
-def measure_contender(contender: Contender, discriminator: str, rows: int, replicates: int = 200) -> ComparedCurve:
-    """Measure a contender; each set of rows has its own bootstrap seed, so only curves on the same rows are paired."""
+def measure_contender(
+    contender: Contender, discriminator: str, rows: int, replicates: int = 200, efficiencies: Sequence[float] = ()
+) -> ComparedCurve:
+    """Measure a contender; each set of rows has its own bootstrap seed, so only curves on the same rows are paired.
+
+    Rejections are given at the signal ``efficiencies``; the default is ``usual_efficiencies``.
+    """
     definition = contender.first.definitions[discriminator]
     signal, background = (" + ".join(side) for side in (definition.signal, definition.background))
-    targets = usual_efficiencies(contender.first.classes)
+    targets = tuple(efficiencies) or usual_efficiencies(contender.first.classes)
     results = [
         measure_roc(
             contender.name, scores, truth, weights, targets=targets,

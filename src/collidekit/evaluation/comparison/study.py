@@ -83,6 +83,7 @@ def compare(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Sequence[str] = (),
     done: Callable[[int], None] = lambda curves: None,
+    efficiencies: Sequence[float] = (),
 ) -> Comparison:
     """Measure every discriminator with signal and background rows; the first contender is the reference of the others."""
     found = same_classes(contenders)
@@ -94,7 +95,7 @@ def compare(
         measured = []
         for contender, rows in zip(found, groups, strict=True):
             if contender.has(name) and name in contender.first.discriminators_with_truth():
-                measured.append(measure_contender(contender, name, rows, replicates))
+                measured.append(measure_contender(contender, name, rows, replicates, efficiencies))
                 done(1)
         curves[name] = tuple(measured)
     differences = {
