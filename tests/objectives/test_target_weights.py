@@ -49,7 +49,7 @@ def test_a_batch_without_truth_moves_no_weight() -> None:
 def test_a_negative_loss_is_an_error() -> None:
     weights = LearnedWeights({"classes": 1.0, "mass": 2.0})
     weights.refuse_negative({"classes": 0.5, "mass": 0.0, "other": -1.0})
-    with pytest.raises(CollidekitError, match=r"that of 'mass' is -0\.2 on the validation rows"):
+    with pytest.raises(CollidekitError, match=r"the loss of 'mass' is -0\.2 on the validation rows"):
         weights.refuse_negative({"classes": 0.5, "mass": -0.2})
 
 

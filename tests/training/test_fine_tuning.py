@@ -272,7 +272,7 @@ def test_the_network_and_its_options_are_those_of_the_checkpoint(pretrained: Pat
         ({"learning_rate_factors": {"phi": 0.1}}, r"--learning-rate-factors: 'phi' matches no parameter"),
         ({"model_options": {"phi": [8, 9], "f": [16]}}, r"best_model.pt: its weights do not fit the selected network \(network.phi.constituents.2.weight is 8x8 in the checkpoint and 9x8 here\); they belong to network 'pfn' with options"),
         ({"model_options": {"phi": [8, 8], "f": [16, 16]}}, r"do not fit .*\(the checkpoint has no network.f.2.weight\)"),
-        ({"model_options": {"phi": [8], "f": [16]}}, r"do not fit .*\(the checkpoint has network.phi.constituents.2.weight besides\)"),
+        ({"model_options": {"phi": [8], "f": [16]}}, r"do not fit .*\(the checkpoint also has network.phi.constituents.2.weight\)"),
         ({"model_name": "mlp", "model_options": {}}, r"do not fit .* leave --model-name and --model-options out to use these"),
         ({"from_checkpoint": "nothing.pt"}, r"nothing.pt: there is no such checkpoint"),
         ({"from_checkpoint": "top-tagging/nothing"}, r"there is no model 'top-tagging/nothing'"),
