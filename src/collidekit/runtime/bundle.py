@@ -198,9 +198,7 @@ class Bundle:
         folds = [member.graph.fold for member in self.members.values()]
         if fold is None or fold not in folds:
             known = ", ".join(str(number) for number in folds if number is not None) or "none"
-            raise CollidekitError(
-                f"{self.path}: there is no graph of fold {fold}; give the fold of the rows, one of {known}"
-            )
+            raise CollidekitError(f"{self.path}: fold {fold}: give the fold of the rows, one of {known}")
         return self.runners[folds.index(fold)]
 
 

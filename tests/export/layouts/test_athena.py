@@ -229,7 +229,9 @@ def test_tracks_have_an_origin_and_a_vertex(tracked, tmp_path):
 def test_targets_of_tracks_have_other_names_on_request(tracked):
     layout = Athena(tracked.graph, "GN2mine", {**SEQUENCES, "output.origin": "TrackType"})
     assert layout.output_names[-2:] == ["GN2mine_TrackType", "GN2mine_VertexIndex"]
-    with pytest.raises(CollidekitError, match="the targets 'origin' and 'vertex' would both be 'GN2mine_VertexIndex'"):
+    with pytest.raises(
+        CollidekitError, match="the targets 'origin' and 'vertex' would both have the output 'GN2mine_VertexIndex'"
+    ):
         Athena(tracked.graph, "GN2mine", {**SEQUENCES, "output.origin": "VertexIndex"})
 
 
