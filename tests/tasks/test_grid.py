@@ -125,7 +125,7 @@ def test_one_failure_is_said_and_the_others_go_on(
         ({"over": "epochs=1,2", "seeds": ("1", "1")}, "--seeds: 1,1: a seed is repeated"),
         ({"over": "epochs=1,2", "seeds": ("1", "x")}, "must be whole numbers"),
         ({"over": "epochs=1,2", "seeds": ("1",), "seed": 3}, "--seed: cannot be used with --seeds"),
-        ({"over": "model_options.f=[4],[4.0]"}, "stands twice"),
+        ({"over": "model_options.f=[4],[4.0]"}, "is repeated"),
         (
             {"over": "batch_size=" + ",".join(map(str, range(1, 502))), "seeds": ("1", "2")},
             "1,002 trainings exceed the limit of 1,000",

@@ -58,7 +58,7 @@ def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, option: str,
 
 
 def test_a_missing_analysis_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CollidekitError, match="--config: is needed"), typed(monkeypatch, "TrainingTask"):
+    with pytest.raises(CollidekitError, match="--config: is missing"), typed(monkeypatch, "TrainingTask"):
         pass
 
 

@@ -51,7 +51,7 @@ def test_settings_that_another_variant_needs_are_left_out_of_the_baseline(place:
 
 
 def test_what_no_variant_needs_is_refused(place: Path) -> None:
-    with pytest.raises(CollidekitError, match="--disco-weight: does nothing in any of classification, relegator"):
+    with pytest.raises(CollidekitError, match="--disco-weight: has no effect with any of classification, relegator"):
         SignificanceTask(**FILES, disco_weight=2.0).requires()
     with pytest.raises(CollidekitError, match="--objective: has no meaning here; give --variants"):
         SignificanceTask(**FILES, objective="disco").requires()

@@ -106,7 +106,7 @@ def test_the_event_number_chooses_the_network_for_every_file(inside: Path) -> No
     assert "the remainder of its event number, event % 2" in report
     same = InferenceTask(**FILES, fold_rule="remainder", test_filelist=("train.root",))
     assert done(same).overlap_note == "", "no network predicts an event that it learned from"
-    with pytest.raises(CollidekitError, match="--combine: does nothing with --fold-rule remainder"):
+    with pytest.raises(CollidekitError, match="--combine: has no effect with --fold-rule remainder"):
         InferenceTask(**FILES, **TEST, fold_rule="remainder", combine="median").complete()
 
 
