@@ -17,6 +17,7 @@ from collidekit.evaluation.classification.working_points import working_points
 from collidekit.evaluation.look import SITE, identity, look_of
 from collidekit.evaluation.plots.confusion import cell_text
 from collidekit.evaluation.plots.experiment import collisions, experiment_label
+from collidekit.evaluation.plots.style import BESIDE, right_title
 
 from .conftest import gaussians
 
@@ -144,3 +145,9 @@ def test_a_spectrum_holds_the_weights_before_and_after(flavour) -> None:
     assert found.before[0][b].sum() == pytest.approx(flavour.weights[inside].sum())
     assert found.after[0][b].sum() == pytest.approx(flavour.weights[passed].sum())
     assert plots.plot_spectrum(None, found, "jet $p_T$ [GeV]").figure.axes[0].get_ylabel().endswith("GeV")
+
+
+def test_long_titles_break_after_a_comma() -> None:
+    note = "top_tagging, pfn v1 a0d20e8737, mistag rate 10 %"
+    assert right_title(note) == "top_tagging, pfn v1 a0d20e8737,\nmistag rate 10 %"
+    assert max(map(len, right_title("a long name without any comma in it " * 3).splitlines())) <= BESIDE

@@ -12,6 +12,7 @@ from luigi.cmdline_parser import CmdlineParser
 from collidekit.errors import CollidekitError
 from collidekit.tasks.base import AnalysisTask, run_with_requirements
 from collidekit.tasks.dataset import DatasetConstructorTask
+from collidekit.tasks.differences import differences
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.roc import ROCCurveTask
 from collidekit.tasks.to_report import parse_settings
@@ -153,3 +154,12 @@ def test_two_outputs_of_one_version_say_what_differs(place: Path, capsys: pytest
     run_with_requirements(TrainingTask(**FILES, epochs=1, learning_rate=0.002))
     said = " ".join(capsys.readouterr().out.split())
     assert f"different settings than in {first.hash}: config.learning_rate 0.001 -> 0.002; config.epochs 2 -> 1" in said
+
+
+def test_outputs_that_differ_by_what_they_are_made_from_say_nothing(tmp_path: Path) -> None:
+    other = tmp_path / "aaaaaaaaaa"
+    other.mkdir()
+    (other / "run.json").write_text('{"settings": {"training": "0123456789", "replicates": 200}}')
+    mine = tmp_path / "bbbbbbbbbb"
+    assert not differences(mine, {"training": "abcdef0123", "replicates": 200})
+    assert "replicates 200 -> 20" in differences(mine, {"training": "abcdef0123", "replicates": 20})

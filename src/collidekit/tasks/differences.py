@@ -1,6 +1,7 @@
 """Differences between the settings of two outputs."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,17 @@ def differences(folder: Path, identity: Mapping[str, Any]) -> str:
             return ""
         own = dict(flat(json.loads(json.dumps(identity, default=str))))
         changed = [name for name in {**other, **own} if other.get(name) != own.get(name)]
+        if all(_is_hash(side.get(name)) for name in changed for side in (other, own)):
+            return ""  # the outputs that it is made from differ, and they say how
         listed = [f"{name} {short_value(other.get(name))} -> {short_value(own.get(name))}" for name in changed[:SHOWN]]
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         if listed:
             return f"different settings than in {run.parent.name}: {'; '.join(listed)}{more}"
     return ""
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{10}", value) is not None
 
 
 def flat(settings: Any, above: str = "") -> Iterator[tuple[str, Any]]:

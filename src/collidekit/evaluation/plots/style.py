@@ -123,11 +123,20 @@ def right_title(note: str, letters: int = 0) -> str:
 
 
 def wrapped(note: str, letters: int = 0) -> str:
-    """Return a note in lines that fit beside the label on the left."""
+    """Return a note in lines that fit beside the label on the left; a line ends after a comma if there is one."""
     settings = look().settings
     more = len(settings.experiment or "") + len(settings.status or "")
     width = max((letters or BESIDE) - max(more - 4, 0), 14)
-    return "\n".join(textwrap.wrap(note, width, break_long_words=False, break_on_hyphens=False))
+    lines = [""]
+    for part in note.split(", "):
+        if lines[-1] and len(lines[-1]) + 2 + len(part) > width:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1] += f", {part}" if lines[-1] else part
+    return "\n".join(
+        short for line in lines for short in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 class Plot(list[Path]):
