@@ -8,6 +8,7 @@ from collidekit.benchmark.scoring.metrics.settings import check_settings
 from collidekit.benchmark.scoring.plan import REPLICATES, MetricPlan, ScoringPlan
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.scoring.score import score_plan
+from collidekit.benchmark.scoring.setting_names import check_names
 from collidekit.benchmark.scoring.truth import Array, Truth
 from collidekit.benchmark.scoring.truth_file import read_truth
 from collidekit.errors import CollidekitError, did_you_mean
@@ -69,6 +70,7 @@ def _metric(benchmark: Benchmark, metric: Metric, samples: tuple[str, ...]) -> M
         )
     if better and metric.direction != better:
         raise CollidekitError(f"metric {metric.name}: {better} is better; set `direction: {better}`")
+    check_names(benchmark, metric.name, settings)
     _check_columns(benchmark, metric, kind)
     return MetricPlan(metric.name, metric.metric, settings, metric.direction)
 
