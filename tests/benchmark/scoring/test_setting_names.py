@@ -45,6 +45,11 @@ def test_a_wrong_name_is_told(task: str, metric: str, settings: dict[str, Any], 
         plan_of(benchmark(task, metric, settings, direction), "final")
 
 
+def test_a_drop_needs_several_samples() -> None:
+    with pytest.raises(CollidekitError, match="metric m: a drop is between samples, and a phase has only nominal"):
+        plan_of(benchmark("classification", "auc", {"across": "drop"}, "lower"), "final")
+
+
 def test_right_names_pass() -> None:
     settings = {"alike": [["q1", "q2"]], "exchange": [[["q1"], ["q2"]]]}
     plan_of(benchmark("assignment", "assignment_efficiency", settings, "higher"), "final")

@@ -64,6 +64,8 @@ def _metric(benchmark: Benchmark, metric: Metric, samples: tuple[str, ...]) -> M
     better = "lower" if across == "drop" else kind.better
     if across in ("worst", "drop") and not kind.better:
         raise CollidekitError(f"metric {metric.name}: no value of {metric.metric} is the worst; use coverage_deviation")
+    if across == "drop" and len(samples) < 2:
+        raise CollidekitError(f"metric {metric.name}: a drop is between samples, and a phase has only {samples[0]}")
     if not better and metric.name in (benchmark.order or [benchmark.metrics[0].name]):
         raise CollidekitError(
             f"metric {metric.name}: {metric.metric} cannot rank, because neither higher nor lower is better"
