@@ -64,7 +64,8 @@ def test_a_leaderboard_as_files(folder: Path, tmp_path: Path, monkeypatch: pytes
 
     board = rank(entries, load_benchmark(folder))
     monkeypatch.setattr(
-        "collidekit.benchmark.connection.connect", lambda *given: SimpleNamespace(leaderboard=lambda *words: board)
+        "collidekit.benchmark.connection.connect",
+        lambda *given, **options: SimpleNamespace(leaderboard=lambda *words: board),
     )
     files = [tmp_path / f"board.{suffix}" for suffix in ("csv", "md", "json", "png")]
     shown = run("leaderboard", "toy", *[word for file in files for word in ("-o", file)])
