@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -58,8 +59,9 @@ def test_good_files_pass(tmp_path):
         (lambda y: {"label": pa.array([None, *y[1:].tolist()])}, "column label has 1 empty"),
         (lambda y: {"label": y + 1}, "label 2"),
         (lambda y: {"label": 2 * y - 1}, "label -1"),
-        (lambda y: {"label": np.where(y, "top ", "qcd").tolist()}, "label top "),
+        (lambda y: {"label": np.where(y, "top ", "qcd").tolist()}, "label 'top '"),
         (lambda y: {"label": np.ones(ROWS, int)}, "column label has one class only, top"),
+        (lambda y: {"label": [[int(k)] for k in y]}, "column label holds lists"),
         (lambda y: {"weight": np.where(np.arange(ROWS) == 3, np.nan, 1.0)}, "weights of 1 rows are NaN"),
         (lambda y: {"weight": -np.ones(ROWS)}, "weights sum to -100"),
         (lambda y: {"weight": np.where(y, -0.1, 1.0)}, "the weights of class top sum to -"),
@@ -113,8 +115,35 @@ def test_features_that_show_the_truth(columns, said, tmp_path):
 
 def test_rows_in_the_order_of_the_classes(tmp_path):
     write_benchmark(tmp_path / "b", rows=ROWS)
-    with pytest.raises(CollidekitError, match=r"row \(the key\)"):
+    with pytest.raises(CollidekitError, match=r"follows from 'the key row'; put the rows in a random order"):
         check_benchmark(change(tmp_path / "b", "truth/truth.parquet", label=np.sort(labels(tmp_path / "b"))))
+
+
+def test_decimal_labels_and_few_rows_pass_without_a_warning(tmp_path):
+    write_benchmark(tmp_path / "b", rows=ROWS)
+    y = labels(tmp_path / "b")
+    check_benchmark(change(tmp_path / "b", "truth/truth.parquet", label=pa.array([Decimal(int(k)) for k in y])))
+    check_benchmark(change(tmp_path / "b", "truth/truth.parquet", label=(np.arange(ROWS) == 3).astype(int)))
+
+
+def test_the_truth_is_checked_whatever_the_order_of_the_columns(tmp_path):
+    """Made-up intervals fit the names of the ends; else the check would end at the first metric."""
+    metrics = [{"name": n, "metric": n, "direction": "lower"} for n in ("width", "coverage_deviation")]
+    metrics[1]["settings"] = {"level": 0.68, "truth": "absent"}
+    changed = {**INTERVALS, "output": {"columns": ["high", "low"]}, "metrics": metrics}
+    write_benchmark(tmp_path / "b", rows=ROWS, **changed)
+    benchmark = change(tmp_path / "b", "truth/truth.parquet", mass=np.random.default_rng(1).normal(size=ROWS))
+    with pytest.raises(CollidekitError, match="the truth has no column 'absent'"):
+        check_benchmark(benchmark)
+
+
+@pytest.mark.parametrize("names", [("a/x.parquet", "b/x.parquet"), ("a/x.parquet", "a/x.parquet")])
+def test_training_files_of_one_name_are_refused(names, tmp_path):
+    for name in names:
+        (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"q": [1, 2]}), tmp_path / "b" / name)
+    with pytest.raises(CollidekitError, match=r"two files for participants would both be /data/training/x\.parquet"):
+        check_benchmark(write_benchmark(tmp_path / "b", rows=ROWS, training=list(names)))
 
 
 def test_two_phases_with_the_same_rows(tmp_path):

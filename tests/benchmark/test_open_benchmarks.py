@@ -39,6 +39,12 @@ def test_each_is_valid_and_its_metrics_fit(name):
     assert found.build
 
 
+def test_published_taggers_name_where_their_outputs_are():
+    found = load_benchmark(shipped_benchmarks()["top_tagging_reference"]).references
+    assert [reference.name for reference in found] == ["ParticleNet", "PFN", "TopoDNN"]
+    assert all("github.com/fizisist/LorentzGroupNetwork" in reference.source for reference in found)
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 def test_each_can_be_built_from_the_bundled_sample(name, tmp_path):
     create_benchmark(tmp_path / name, name)

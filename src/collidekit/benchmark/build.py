@@ -77,6 +77,12 @@ def _plan(benchmark: Benchmark, build: BuildPlan) -> tuple[Plan, Path]:
             raise CollidekitError(
                 f"{where}: output: {unknown[0]!r} is no slot of the analysis; slots are {', '.join(slots) or 'none'}"
             )
+        for source in (build.training, *(entry for phase in build.phases.values() for entry in phase.values())):
+            if source is not None and source.keep:
+                raise CollidekitError(
+                    f"{where}: build: keep: {source.keep!r} takes entries out of lists, and the truth of an assignment is a position in the full "
+                    "list; write files with the shorter lists and their positions first"
+                )
     if (benchmark.task == "intervals") != bool(build.value):
         raise CollidekitError(f"{where}: build: 'value' is needed for the task intervals, and for no other")
     return plan, path.parent

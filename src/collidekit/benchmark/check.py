@@ -4,6 +4,7 @@ from collidekit.benchmark.check_leaks import check_features, check_shared_rows, 
 from collidekit.benchmark.check_truth import check_truth
 from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import FILE, Benchmark
+from collidekit.benchmark.places import data_names
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.scoring.from_definition import plan_of
 from collidekit.errors import CollidekitError
@@ -24,6 +25,7 @@ def check_benchmark(benchmark: Benchmark) -> None:
     verify(benchmark)
     for name, phase in benchmark.phases.items():
         for sample in phase.samples.values():
+            data_names(benchmark, sample)
             sample_keys(benchmark, sample)
         truths = check_truth(benchmark, name)
         for sample_name, sample in phase.samples.items():

@@ -16,6 +16,9 @@ from collidekit.benchmark.scoring.truth import WEIGHT, Array, Truth
 from collidekit.dataset.hashing import mix
 from collidekit.errors import CollidekitError
 
+IN_RANDOM_ORDER = "put the rows in a random order in features and truth, and number them anew"
+"""The remedy for a key, or an order of the rows, that shows the truth."""
+
 
 def check_features(benchmark: Benchmark, sample: Sample, truth: Truth) -> None:
     """Raise CollidekitError where a public file of a sample shows its truth."""
@@ -68,15 +71,20 @@ def _check_table(benchmark: Benchmark, path: Path, table: pa.Table, truth: Truth
             true = truth.columns.get(column)
             if true is not None and (_equal(given, true[order]) or _opposite(given, true[order])):
                 raise CollidekitError(f"{path}: column {name!r} is the truth ({column}); take it out of the features")
-    numbered = {f"{benchmark.key} (the key)": ak.Array(table[benchmark.key].to_numpy())}
-    numbered["the order of the rows"] = ak.Array(np.arange(len(table)))
+    numbered = {
+        f"the key {benchmark.key}": ak.Array(table[benchmark.key].to_numpy()),
+        "the order of the rows": ak.Array(np.arange(len(table))),
+    }
     if benchmark.task == "classification":
         labels = _labels(benchmark, truth)[order]
-        refuse_revealing({**columns, **numbered}, labels, benchmark.classes, str(path))
+        refuse_revealing(columns, labels, benchmark.classes, str(path))
+        refuse_revealing(numbered, labels, benchmark.classes, str(path), IN_RANDOM_ORDER)
     elif benchmark.task == "intervals":
         for column in true_columns(benchmark):
             if column in truth.columns:
-                refuse_copies({**columns, **numbered}, truth.columns[column][order].astype(np.float64), str(path))
+                values = truth.columns[column][order].astype(np.float64)
+                refuse_copies(columns, values, str(path))
+                refuse_copies(numbered, values, str(path), IN_RANDOM_ORDER)
 
 
 def check_shared_rows(benchmark: Benchmark) -> None:

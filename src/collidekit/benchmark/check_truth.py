@@ -1,5 +1,7 @@
 """Whether the scorer takes the truth of a benchmark: it is read as the scorer reads it, and a made-up submission is scored."""
 
+import warnings
+
 import numpy as np
 
 from collidekit.benchmark.definition import Benchmark
@@ -26,8 +28,12 @@ def check_truth(benchmark: Benchmark, phase: str) -> dict[str, Truth]:
         _check_columns(benchmark, truth, paths[name])
         if benchmark.task == "classification":
             _check_classes(plan, truth, name, paths[name])
+    made_up = {name: _made_up(plan, truth) for name, truth in found.items()}
     try:
-        score_plan(plan, {name: _made_up(plan, truth) for name, truth in found.items()}, found)
+        with warnings.catch_warnings():
+            # two replicates of a few rows have no spread, and none is wanted here
+            warnings.simplefilter("ignore", RuntimeWarning)
+            score_plan(plan, made_up, found)
     except UnfitPredictions:
         pass  # the numbers made up here do not suit the benchmark; its truth was taken
     except CollidekitError as error:
@@ -98,5 +104,14 @@ def _made_up(plan: ScoringPlan, truth: Truth) -> Array:
         return np.full(shape, np.ceil(low)) + np.arange(shape[2])
     found = low + (high - low) * np.random.default_rng(1).uniform(size=shape)
     if plan.task == "intervals":
-        return np.sort(found, axis=2)
+        return np.broadcast_to(_ends(plan, low, high), shape)
     return found / found.sum(axis=2, keepdims=True) if shape[2] > 1 and low == 0 else found
+
+
+def _ends(plan: ScoringPlan, low: float, high: float) -> Array:
+    """Return a value for each column (C,): the lower ends of the metrics low, the upper ones high, others in between."""
+    lower = {metric.settings.get("low") for metric in plan.metrics}
+    upper = {metric.settings.get("high") for metric in plan.metrics}
+    middle = (low + high) / 2
+    ends = [{(True, False): low, (False, True): high}.get((n in lower, n in upper), middle) for n in plan.columns]
+    return np.array(ends)

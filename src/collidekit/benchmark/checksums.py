@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -32,18 +33,19 @@ def verify(benchmark: Benchmark, phase: str | None = None) -> None:
     Raises CollidekitError for the first file that is missing, changed, or has no checksum, and where a public file is the truth.
     """
     refuse_shown_truth(benchmark)
+    build = quote(str(benchmark.folder))
     for file in benchmark.data_files(phase):
         path = benchmark.path(file)
         if not path.is_file():
-            raise CollidekitError(f"{path}: is missing; make it with: collidekit benchmark build {benchmark.folder}")
+            raise CollidekitError(f"{path}: is missing; make it with: collidekit benchmark build {build}")
         if not file.sha256:
             raise CollidekitError(
-                f"{benchmark.folder / FILE}: {file.path} has no sha256; write it with: collidekit benchmark build {benchmark.folder}"
+                f"{benchmark.folder / FILE}: {file.path} has no sha256; write it with: collidekit benchmark build {build}"
             )
         if (found := sha256(path)) != file.sha256:
             raise CollidekitError(
                 f"{path}: was changed or is damaged: its SHA-256 is {found[:12]}…, and {FILE} says {file.sha256[:12]}…; restore the file; or, "
-                f"to keep what it is now, run: collidekit benchmark build {benchmark.folder}, and then start the server again, or submit "
+                f"to keep what it is now, run: collidekit benchmark build {build}, and then start the server again, or submit "
                 "with that folder and --store"
             )
 

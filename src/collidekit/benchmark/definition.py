@@ -5,6 +5,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from posixpath import normpath
+from shlex import quote
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -184,7 +185,7 @@ def load_benchmark(folder: str | Path) -> Benchmark:
         raise CollidekitError(f"{lines.at(('folder',))}: folder: unknown key")
     if "benchmark" not in content and "workflow" in content:
         raise CollidekitError(
-            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark build {path.parent} --into NEW_FOLDER"
+            f"{path}: is a benchmark file of ROB; convert it with: collidekit benchmark build {quote(str(path.parent))} --into NEW_FOLDER"
         )
     try:
         found = Benchmark.model_validate({**content, "folder": path.parent.absolute()})

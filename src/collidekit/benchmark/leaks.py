@@ -40,23 +40,28 @@ def refuse_truth_columns(
 
 
 def refuse_revealing(
-    columns: Mapping[str, ak.Array], labels: Array, classes: Sequence[str], where: str = "build: features"
+    columns: Mapping[str, ak.Array],
+    labels: Array,
+    classes: Sequence[str],
+    where: str = "build: features",
+    remedy: str = "",
 ) -> None:
     """Raise CollidekitError for a column from which the class of every row follows: by a cut, or value by value.
 
-    Of lists the length, the smallest and the largest number are looked at.
+    Of lists the length, the smallest and the largest number are looked at. The remedy is to leave the column out, unless another one is given.
     """
     if len(classes) < 2 or min(np.bincount(labels, minlength=len(classes))) < FEWEST:
         return
     for name, column in columns.items():
         for what, values in _numbers(name, column):
             if _separates(values, labels, len(classes)):
-                raise CollidekitError(
-                    f"{where}: the class of every row follows from {what}; leave {name!r} out of the features, it reveals the truth"
-                )
+                said = remedy or f"leave {name!r} out of the features, it reveals the truth"
+                raise CollidekitError(f"{where}: the class of every row follows from {what}; {said}")
 
 
-def refuse_copies(columns: Mapping[str, ak.Array], value: Array, where: str = "build: features") -> None:
+def refuse_copies(
+    columns: Mapping[str, ak.Array], value: Array, where: str = "build: features", remedy: str = ""
+) -> None:
     """Raise CollidekitError for a column that is the true number (N,), up to scale and offset."""
     for name, column in columns.items():
         for what, values in _numbers(name, column):
@@ -64,9 +69,8 @@ def refuse_copies(columns: Mapping[str, ak.Array], value: Array, where: str = "b
             if good.sum() < FEWEST or not values[good].std() or not value[good].std():
                 continue
             if abs(np.corrcoef(values[good], value[good])[0, 1]) > 0.99999:
-                raise CollidekitError(
-                    f"{where}: {what} is the true number, up to scale and offset; leave {name!r} out of the features"
-                )
+                said = remedy or f"leave {name!r} out of the features"
+                raise CollidekitError(f"{where}: {what} is the true number, up to scale and offset; {said}")
 
 
 def _numbers(name: str, column: ak.Array) -> list[tuple[str, Array]]:

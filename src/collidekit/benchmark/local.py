@@ -9,6 +9,7 @@ from attrs import frozen
 from collidekit.benchmark.check import check_metrics
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
 from collidekit.benchmark.run import run_submission
+from collidekit.benchmark.run_folder import run_folder
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.sandbox.job import Sandbox
 from collidekit.benchmark.submission import load_submission, slug
@@ -44,11 +45,11 @@ def run_here(
     found = load_submission(submission, definition, parameters)
     folder = output or Path("results") / "benchmark" / definition.name / phase / slug(found.name)
     engine = sandbox(definition)
-    with counting(f"{definition.title}: {found.name}", "steps") as done:
+    with run_folder(folder), counting(f"{definition.title}: {found.name}", "steps") as done:
         result = run_submission(
             definition, phase, found, folder.absolute(), engine, seed=seed, on_step=lambda sample, step: done(1)
         )
-    write_json(folder / RESULT, result.as_dict())
+        write_json(folder / RESULT, result.as_dict())
     return LocalRun(definition, result, folder)
 
 

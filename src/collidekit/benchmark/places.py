@@ -72,11 +72,7 @@ def job_of(
     output.mkdir(parents=True)
     parameters = write_json(places.work / places.sample / "parameters.json", dict(submission.parameters))
     mounts = [Mount(submission.folder.absolute(), SUBMISSION), Mount(parameters.absolute(), f"{DATA}/parameters.json")]
-    names = {"features.parquet": benchmark.path(sample.features), **_by_name(benchmark, sample)}
-    mounts += [Mount(path.absolute(), f"{DATA}/{name}") for name, path in names.items()]
-    mounts += [
-        Mount(benchmark.path(file).absolute(), f"{DATA}/training/{Path(file.path).name}") for file in benchmark.training
-    ]
+    mounts += [Mount(path.absolute(), f"{DATA}/{name}") for name, path in data_names(benchmark, sample).items()]
     if step == "tagger" and submission.preprocess:
         mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
     if benchmark.old_format:
@@ -93,13 +89,15 @@ def job_of(
     )  # fmt: skip
 
 
-def _by_name(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for file in sample.public:
-        name = Path(file.path).name
-        if name in ("features.parquet", "parameters.json", "training") or name in found:
+def data_names(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:
+    """Return what a participant finds in /data, by its name there; CollidekitError where two files would have the same one."""
+    found = {"features.parquet": benchmark.path(sample.features)}
+    given = [(Path(file.path).name, file) for file in sample.public]
+    given += [(f"training/{Path(file.path).name}", file) for file in benchmark.training]
+    for name, file in given:
+        if name in ("parameters.json", "training") or name in found:
             raise CollidekitError(
-                f"{benchmark.folder}: two public files of a sample would both be {DATA}/{name}; rename one"
+                f"{benchmark.folder}: two files for participants would both be {DATA}/{name}; rename one ({file.path})"
             )
         found[name] = benchmark.path(file)
     return found

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from attrs import evolve, field, frozen
@@ -81,7 +82,7 @@ def load_submission(
     path = folder / SUBMISSION_FILE
     if not folder.is_dir():
         raise CollidekitError(
-            f"{folder}: there is no such folder; make a submission with: collidekit benchmark init {folder}"
+            f"{folder}: there is no such folder; make a submission with: collidekit benchmark init {quote(str(folder))}"
         )
     if path.is_symlink() or not path.is_file():
         raise CollidekitError(

@@ -1,6 +1,7 @@
 """Verbs of open benchmarks for organisers: list, create, build, check."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -73,7 +74,7 @@ def create(
 
     made = create_benchmark(folder, template, name)
     typer.echo(
-        f"{made.folder}: {made.title}\nchange {made.folder / 'benchmark.yaml'}, then: collidekit benchmark build {made.folder}"
+        f"{made.folder}: {made.title}\nchange {made.folder / 'benchmark.yaml'}, then: collidekit benchmark build {quote(str(folder))}"
     )
 
 

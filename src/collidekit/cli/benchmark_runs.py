@@ -1,6 +1,7 @@
 """Verbs of open benchmarks for participants: init, run, submit, status, logs, cancel, leaderboard."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -78,7 +79,8 @@ def init(
 
     made = write_submission(folder, load_benchmark(benchmark) if benchmark else None, bundle, name)
     code = "the submission is complete" if bundle else f"write your tagger into {made / 'my_tagger' / 'tagger.py'}"
-    typer.echo(f"{made}: {code}; try it with: collidekit benchmark run {benchmark or 'BENCHMARK'} {made}")
+    words = f"{quote(str(benchmark)) if benchmark else 'BENCHMARK'} {quote(str(made))}"
+    typer.echo(f"{made}: {code}; try it with: collidekit benchmark run {words}")
 
 
 @benchmark_verb(TAKE_PART)
@@ -167,7 +169,7 @@ def submit(
     number = connect(store, server, token, folder, new=True).submit(
         benchmark, phase, submission, name, _values(values), seed
     )
-    where = f"--server {server}" if server else f"--store {store}"
+    where = f"--server {quote(server)}" if server else f"--store {quote(store or '')}"
     typer.echo(f"run {number} is queued; follow it with: collidekit benchmark status {number} {where}")
 
 

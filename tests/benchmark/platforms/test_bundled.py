@@ -62,3 +62,9 @@ def test_the_same_numbers(name: str, tmp_path: Path) -> None:
         assert found[metric] == pytest.approx(score.value, rel=1e-12, abs=1e-12)
     full = json.loads((tmp_path / "out" / "all_scores.json").read_text())
     assert full["samples"].keys() == local.samples.keys()
+    first = tmp_path / "first"
+    with zipfile.ZipFile(next((tmp_path / "bundle" / phase).rglob("first_submission.zip"))) as archive:
+        archive.extractall(first)
+    paths[1:] = [first, tmp_path / "out_of_first"]
+    done = subprocess.run([sys.executable, program, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -117,3 +117,9 @@ def test_unknown_truth_is_left_out_and_positions_are_whole() -> None:
         score_one(one, np.array([[0], [0.5], [2]]), truth)
     with pytest.raises(ScoringError, match="the truth is not known for any of 3 events"):
         score_one(one, found, make_truth(np.arange(3), {"a": np.array([np.nan] * 3)}))
+
+
+def test_a_true_position_that_is_no_whole_number_is_an_error_of_the_benchmark() -> None:
+    truth = make_truth(np.arange(3), {"a": np.array([0.0, 1.5, np.nan]), "b": np.array([1.0, 0.0, 1.0])})
+    with pytest.raises(ScoringError, match=r"a of the truth must be a position, a whole number; in row 1 it is 1\.5"):
+        score_one(plan(metric("assignment_efficiency"), columns=("a", "b")), np.zeros((3, 2)), truth)

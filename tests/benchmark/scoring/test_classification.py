@@ -85,7 +85,8 @@ def test_labels_may_be_names() -> None:
     plan = flavour_plan(metric("accuracy"))
     assert score_one(plan, p, truth_of(names)).metrics == score_one(plan, p, truth_of(labels)).metrics
     with pytest.raises(
-        ScoringError, match=r"row 5 of the truth has label g; it must be 0 to 2 or a name of the classes"
+        ScoringError,
+        match=r"row 5 of the truth has label 'g'; it must be a number from 0 to 2 or a name of the classes",
     ):
         score_one(plan, p, truth_of(np.where(np.arange(3000) == 5, "g", names)))
     with pytest.raises(ScoringError, match="row 7 of the truth has label 4"):
@@ -269,3 +270,10 @@ def test_a_bad_truth_is_one_clear_line(
     arrays = {name: np.array(values) for name, values in columns.items()}
     with pytest.raises(CollidekitError, match=message):
         make_truth(np.array(keys), arrays, None if weights is None else np.array(weights))
+
+
+def test_a_constant_prediction_has_no_error_of_rounding() -> None:
+    _, labels = gaussian_scores(400, 1.0, 1)
+    truth = truth_of(labels, np.random.default_rng(1).gamma(2, 1, 400))
+    found = score_one(binary_plan(metric("auc")), np.full(400, 0.3), truth).metrics["auc"]
+    assert (found.value, found.error) == (pytest.approx(0.5, abs=1e-12), 0.0)

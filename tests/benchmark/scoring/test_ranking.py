@@ -159,6 +159,25 @@ def test_without_replicates_errors_add_up_and_without_errors_the_value_decides()
     assert ranks(board_of(made(0.9, None), made(0.9, 0.01))) == [("a", 1, True), ("b", 1, True)]
 
 
+@pytest.mark.parametrize("rule", ["mean", "median"])
+@pytest.mark.parametrize("name", ["auc", "brier", "accuracy"])
+def test_what_differs_by_rounding_alone_is_tied(name: str, rule: str) -> None:
+    """The same predictions once, three times and seven times, and times 1 - 1e-12."""
+    p, labels = gaussian_scores(500, 1.0, 3)
+    truth = truth_of(labels, np.random.default_rng(1).gamma(2, 1, 500))
+    plan = binary_plan(metric(name), rule=rule, minimum=0, maximum=1)
+    tries = {"1": p, "3": np.stack([p] * 3)[:, :, None], "7": np.stack([p] * 7)[:, :, None], "close": p * (1 - 1e-12)}
+    entries = [Entry(label, k, score_one(plan, values, truth)) for k, (label, values) in enumerate(tries.items())]
+    metrics = [{"name": name, "metric": name, "direction": "lower" if name == "brier" else "higher"}]
+    board = rank(entries, benchmark(metrics=metrics, output={"columns": ["top"], "minimum": 0, "maximum": 1}))
+    assert [row.rank for row in board.rows] == [1, 1, 1, 1]
+    assert all(row.tied for row in board.rows)
+
+
+def test_without_an_error_rounding_is_a_tie_too() -> None:
+    assert ranks(board_of(made(0.9, None), made(0.9 - 1e-16, None)))[1][1] == 1
+
+
 def test_pairing_uses_the_common_replicates() -> None:
     drawn = np.random.default_rng(1).normal(0.9, 0.01, 50)
     a = made(0.9, 0.01, replicates={"auc": drawn.tolist()})

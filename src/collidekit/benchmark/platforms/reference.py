@@ -12,6 +12,7 @@ from collidekit.benchmark.platforms.archive import Content
 from collidekit.benchmark.platforms.score_folder import PLAN
 from collidekit.benchmark.scoring.arrays import write_truth
 from collidekit.benchmark.scoring.from_definition import plan_of, read_truths
+from collidekit.benchmark.scoring.plan import ScoringPlan
 from collidekit.benchmark.scoring.truth import Array
 from collidekit.benchmark.scoring.truth_file import read_keys
 
@@ -43,14 +44,25 @@ def public_files(benchmark: Benchmark, phase: str) -> dict[str, Path]:
 def first_submission(benchmark: Benchmark, phase: str) -> Content:
     """Return a valid submission with the same prediction for all rows."""
     plan = plan_of(benchmark, phase)
-    bounds = [value for value in (plan.minimum, plan.maximum) if value is not None]
-    value = sum(bounds) / len(bounds) if bounds else 0.0
+    values = _constant(plan)
     found = {}
     for name, sample in benchmark.phases[phase].samples.items():
         rows = len(read_keys(benchmark.path(sample.features), plan.key))
         where = f"{name}/" if len(plan.samples) > 1 else ""
-        found[f"{where}predictions.npy"] = _npy(np.full((rows, len(plan.columns)), value))
+        found[f"{where}predictions.npy"] = _npy(np.tile(values, (rows, 1)))
     return found
+
+
+def _constant(plan: ScoringPlan) -> Array:
+    """Return values (C,) that the scorer takes: equal probabilities of all classes, whole positions, else the middle of the range."""
+    low = plan.minimum if plan.minimum is not None else min(0.0, plan.maximum or 0.0)
+    high = plan.maximum if plan.maximum is not None else low
+    columns = len(plan.columns)
+    if plan.task == "assignment":
+        return np.full(columns, min(max(0.0, np.ceil(low)), np.floor(max(high, low + 1))))
+    if plan.task == "classification" and columns > 1 and low <= 1 / columns <= max(high, 1.0):
+        return np.full(columns, 1 / columns)
+    return np.full(columns, (low + high) / 2)
 
 
 def _npy(values: Array) -> bytes:

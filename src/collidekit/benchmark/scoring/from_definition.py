@@ -8,6 +8,7 @@ from collidekit.benchmark.scoring.metrics.settings import check_settings
 from collidekit.benchmark.scoring.plan import REPLICATES, MetricPlan, ScoringPlan
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.scoring.score import score_plan
+from collidekit.benchmark.scoring.setting_names import check_names
 from collidekit.benchmark.scoring.truth import Array, Truth
 from collidekit.benchmark.scoring.truth_file import read_truth
 from collidekit.errors import CollidekitError, did_you_mean
@@ -63,12 +64,15 @@ def _metric(benchmark: Benchmark, metric: Metric, samples: tuple[str, ...]) -> M
     better = "lower" if across == "drop" else kind.better
     if across in ("worst", "drop") and not kind.better:
         raise CollidekitError(f"metric {metric.name}: no value of {metric.metric} is the worst; use coverage_deviation")
+    if across == "drop" and len(samples) < 2:
+        raise CollidekitError(f"metric {metric.name}: a drop is between samples, and a phase has only {samples[0]}")
     if not better and metric.name in (benchmark.order or [benchmark.metrics[0].name]):
         raise CollidekitError(
             f"metric {metric.name}: {metric.metric} cannot rank, because neither higher nor lower is better"
         )
     if better and metric.direction != better:
         raise CollidekitError(f"metric {metric.name}: {better} is better; set `direction: {better}`")
+    check_names(benchmark, metric.name, settings)
     _check_columns(benchmark, metric, kind)
     return MetricPlan(metric.name, metric.metric, settings, metric.direction)
 

@@ -9,7 +9,7 @@ from collidekit.benchmark.definition import Benchmark, Metric, Reference
 from collidekit.benchmark.scoring.board import Board, Column, Entry, Row, Unranked
 from collidekit.benchmark.scoring.labels import metric_label
 from collidekit.benchmark.scoring.result import Score, Scores
-from collidekit.benchmark.scoring.significance import difference
+from collidekit.benchmark.scoring.significance import difference, is_rounding
 
 
 def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
@@ -114,7 +114,8 @@ def _is_better(better: Scores, worse: Scores, metric: str, direction: str) -> bo
     """Say whether the first scores rank above the second: significantly better, or better at all where an error is unknown."""
     found = difference(better, worse, metric, direction)
     unknown = any(one.error is None and not one.limit for one in (better.metrics[metric], worse.metrics[metric]))
-    return found.significant or (unknown and better.metrics[metric].value != worse.metrics[metric].value)
+    a, b = better.metrics[metric], worse.metrics[metric]
+    return found.significant or (unknown and not is_rounding(a.value - b.value, a, b))
 
 
 def _with_references(

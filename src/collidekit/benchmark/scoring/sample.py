@@ -52,9 +52,10 @@ class Sample:
             labels = np.where(np.isin(found, range(len(index))), found, -1).astype(np.int64)
         if (labels < 0).any():
             row = int(np.flatnonzero(labels < 0)[0])
+            shown = f"'{found[row]}'" if found.dtype.kind == "U" else found[row]
             raise ScoringError(
-                f"{self.name}: row {self.truth.keys[row]} of the truth has {self.plan.truth_column} {found[row]}; it must be "
-                f"0 to {len(index) - 1} or a name of the classes {', '.join(self.classes)}"
+                f"{self.name}: row {self.truth.keys[row]} of the truth has {self.plan.truth_column} {shown}; it must be a number "
+                f"from 0 to {len(index) - 1} or a name of the classes {', '.join(self.classes)}"
             )
         return labels
 

@@ -15,6 +15,7 @@ from collidekit.benchmark.scoring.metrics.roc import Rocs
 from collidekit.benchmark.scoring.plan import ScoringPlan
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.scoring.sample import Sample
+from collidekit.benchmark.scoring.ties import ROUNDING
 from collidekit.benchmark.scoring.truth import Array, Truth
 from collidekit.evaluation.rows import Ints
 
@@ -101,7 +102,10 @@ def _kept(plan: ScoringPlan, measured: Mapping[str, Mapping[str, Measured]]) -> 
 def _score(name: str, found: Combined) -> Score:
     if not math.isfinite(found.value):
         raise ScoringError(f"{name} is {found.value}")
-    return Score(found.value, found.error, found.spread, found.limit)
+    rounding = found.error is not None and found.error <= ROUNDING * abs(
+        found.value
+    )  # of replicates that are all equal
+    return Score(found.value, 0.0 if rounding else found.error, found.spread, found.limit)
 
 
 def _by_sample(combined: Mapping[str, Mapping[str, Combined]]) -> dict[str, dict[str, Score]]:

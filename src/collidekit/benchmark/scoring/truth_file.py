@@ -25,9 +25,19 @@ def read_truth(path: Path, key: str, sha256: str = "") -> Truth:
     for name in table.column_names:
         if table[name].null_count:
             raise CollidekitError(f"{path}: column {name} has {table[name].null_count:,} empty rows")
-    columns = {name: table[name].to_numpy() for name in table.column_names}
+        if pa.types.is_nested(table[name].type):
+            raise CollidekitError(
+                f"{path}: column {name} holds lists ({table[name].type}); the truth needs one number or text in each row"
+            )
+    columns = {name: _numpy(table[name]) for name in table.column_names}
     keys, weights = columns.pop(key), columns.pop(WEIGHT, None)
     return make_truth(keys, columns, weights, str(path))
+
+
+def _numpy(column: pa.ChunkedArray) -> Array:
+    """Return a column (N,); decimal numbers are Python objects in pyarrow, and become floating point here."""
+    decimal = pa.types.is_decimal(column.type)
+    return np.asarray(column.cast(pa.float64()).to_numpy() if decimal else column.to_numpy())
 
 
 def read_keys(path: Path, key: str) -> Array:

@@ -43,6 +43,11 @@ def _truth(sample: Sample, slots: Sequence[str]) -> tuple[Ints, Bools]:
     found = np.stack([sample.truth.column(slot) for slot in slots], axis=1)
     known = np.isfinite(found) & (found > UNKNOWN)
     true = np.where(known, found, UNKNOWN).astype(np.int64)
+    if (bad := known & (true != found)).any():
+        row, slot = np.argwhere(bad)[0]
+        raise ScoringError(
+            f"{sample.name}: {slots[slot]} of the truth must be a position, a whole number; in row {sample.truth.keys[row]} it is {found[row, slot]:.6g}"
+        )
     if not known.all(axis=1).any():
         raise ScoringError(f"{sample.name}: the truth is not known for any of {len(true):,} events")
     return true, known.all(axis=1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from collidekit.benchmark.scoring.ensemble import spread_of
 from collidekit.benchmark.scoring.metrics.measured import Measured, few_rows, measure_mean
 from collidekit.benchmark.scoring.metrics.roc import Rocs
 from collidekit.benchmark.scoring.sample import Sample
@@ -69,7 +70,7 @@ def calibration_error(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
         value=np.array(
             [expected_error(run, of_run, weights, bins) for run, of_run in zip(confidence, right, strict=True)]
         ),
-        error=np.nanstd(replicates, axis=1, ddof=1),
+        error=np.array([spread_of(of_run) for of_run in replicates]),
         replicates=None if note else replicates,
         limit=np.full(sample.runs, False),
         note=note,
