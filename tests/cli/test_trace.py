@@ -89,7 +89,7 @@ def test_rows_inside_of_events(tmp_path: Path, run: Run, refused: Callable[..., 
     (tmp_path / "events.yaml").write_text(EVENTS)
     assert "Jet 1 (of 3) in row 2" in run("trace", "events.yaml", path, 2, "--member", 1).output
     assert "no Jet 3; the row has members 0 to 2" in refused("trace", "events.yaml", path, 2, "--member", 3)
-    assert "no Jet 0; it holds none" in refused("trace", "events.yaml", path, 1)
+    assert "no Jet 0; the row has none" in refused("trace", "events.yaml", path, 1)
 
 
 def test_files_without_truth(tmp_path: Path, trained: Trained, run: Run) -> None:
@@ -109,6 +109,6 @@ def test_bad_input(tmp_path: Path, trained: Trained, refused: Callable[..., str]
     assert "there is no such file" in refused("trace", trained.analysis, "nothing.root", 0)
     assert "no such checkpoint" in refused("trace", trained.analysis, trained.test, 0, "--checkpoint", "nothing.pt")
     (tmp_path / "other.yaml").write_text(ANALYSIS.replace("jet_pt, jet_mass", "jet_mass, jet_pt"))
-    assert "another analysis" in refused("trace", "other.yaml", trained.test, 0, "--checkpoint", trained.task)
+    assert "a different analysis" in refused("trace", "other.yaml", trained.test, 0, "--checkpoint", trained.task)
     (tmp_path / "wrong.yaml").write_text(ANALYSIS.replace("part_d0,", "part_d1,"))
     assert "did you mean 'part_d0'" in refused("trace", "wrong.yaml", trained.test, 0)

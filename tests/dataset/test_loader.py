@@ -212,7 +212,7 @@ def test_blocks_are_full_but_the_last_of_a_shard(numbers: Dataset) -> None:
     assert [block.first for block in numbers.blocks][4:7] == [2048, 2100, 2612]
 
 
-REBUILD = "remove the folder .* and run the same command again, which constructs the dataset anew"
+REBUILD = "remove the folder .* and run the same command again, which constructs the dataset again"
 
 
 def test_a_shard_that_is_cut_short_or_gone_is_named(tmp_path: Path) -> None:

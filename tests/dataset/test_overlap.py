@@ -80,9 +80,7 @@ def test_fresh_rows_say_nothing(tmp_path: Path) -> None:
 
 def test_event_numbers_that_begin_anew_are_no_alarm(tmp_path: Path) -> None:
     said = note(tmp_path, gaussians(300, 1), gaussians(200, 2))
-    assert said.startswith(
-        "200 of 200 test rows (100.0%) have an event number (event) of the training files, and other"
-    )
+    assert said.startswith("200 of 200 test rows (100.0%) have an event number (event) of the training files but other")
 
 
 def test_rows_without_constituents_are_no_training_rows(tmp_path: Path) -> None:
