@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from collidekit.analysis.schema import Collection
@@ -154,8 +155,9 @@ class Layout(nn.Module):
 
     def to_onnx(self, opset: int | None = None) -> Any:
         """Return the ONNX model of this layout, without metadata."""
-        _ = self.graph.output_names  # the first call makes cached tables, which must not be traced
         example = self.example(3, 7)
+        with torch.no_grad():
+            self.eval()(*example)  # the first call makes cached tables, which must not be traced
         model = to_onnx(self.eval(), example, self.input_names, self.output_names, self.axes, opset or self.opset)
         self.finish(model)
         return model
