@@ -120,6 +120,16 @@ def test_training_and_public_files_are_in_data(tmp_path):
             Fault.SERVICE,
             "tagger on nominal: no cgroup",
         ),
+        (
+            {
+                "ok": False,
+                "reason": "bwrap: Can't bind mount /srv/my/public/jets.parquet: No such file",
+                "service_fault": True,
+            },
+            State.ERROR,
+            Fault.SERVICE,
+            "tagger on nominal: bwrap: Can't bind mount jets.parquet: No such file",
+        ),
         ({"ok": False, "reason": "", "canceled": True}, State.CANCELED, None, "canceled during tagger on nominal"),
     ],
 )
@@ -127,6 +137,8 @@ def test_how_a_step_ends_is_how_the_run_ends(outcome, state, fault, said, benchm
     found = run(benchmark, submission, tmp_path, FakeSandbox(**outcome))
     assert (found.state, found.fault, found.reason, found.scores) == (state, fault, said, None)
     assert len(found.steps) == 1
+    assert "/srv" not in found.steps[0].outcome.reason
+    assert ("/srv" in found.details) is ("/srv" in outcome["reason"]), "the organiser reads where it is"
 
 
 def test_a_run_that_is_canceled_starts_nothing_more(benchmark, submission, tmp_path):

@@ -23,6 +23,7 @@ from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.submission import Submission, check_files, code_hash
+from collidekit.benchmark.without_folders import without_folders
 from collidekit.errors import CollidekitError
 
 Scorer = Callable[[Benchmark, str, dict[str, Path]], Scores]
@@ -132,8 +133,13 @@ class _Run:
             job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed, tag)
             self._keep_apart(job)
             outcome = self.sandbox.run(job, self.canceled)
-            self.steps.append(StepOutcome(name, step, outcome, str(job.log)))
-            _refuse(outcome, step, name, job.log)
+            told = (
+                without_folders(outcome.reason, self.work, self.benchmark.folder)
+                if outcome.service_fault
+                else outcome.reason
+            )
+            self.steps.append(StepOutcome(name, step, evolve(outcome, reason=told), str(job.log)))
+            _refuse(outcome, told, step, name, job.log)
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
         self.predictions[name] = write_predictions(places.predictions, found.values, keys)
@@ -158,11 +164,13 @@ def sample_tag(benchmark: Benchmark, phase: str, sample: str, code: str) -> str:
     return f"sample_{hashlib.sha256(f'{code} {phase} {sample}'.encode()).hexdigest()[:8]}"
 
 
-def _refuse(outcome: Outcome, step: str, sample: str, log: Path) -> None:
+def _refuse(outcome: Outcome, told: str, step: str, sample: str, log: Path) -> None:
+    """End the run where a step did not end well; ``told`` is the reason that the participant reads."""
     if outcome.canceled:
         raise _Stopped(State.CANCELED, None, f"canceled during {step} on {sample}")
     if outcome.service_fault:
-        raise _Stopped(State.ERROR, Fault.SERVICE, f"{step} on {sample}: {outcome.reason}")
+        details = f"{step} on {sample}: {outcome.reason}" if outcome.reason != told else ""
+        raise _Stopped(State.ERROR, Fault.SERVICE, f"{step} on {sample}: {told}", details)
     if not outcome.ok:
         said = outcome.reason or "failed without a reason"
         if said.endswith(SEE_LOG) and (last := last_line(log)):

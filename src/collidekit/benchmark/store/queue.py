@@ -1,6 +1,6 @@
 """The queue: a run is claimed with a lease, kept by heartbeats, and ends once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,9 +23,12 @@ ENDED_BY_WORKER = (*(state.value for state in State if state.final), "failed", "
 """Outcomes of an attempt that its worker has written."""
 
 
-def claim(connection: Connection, database: Database, worker: str, lease_seconds: float) -> Run | None:
-    """Give the oldest waiting run to a worker; None where no run waits."""
-    query = select(runs.c.id).where(runs.c.state == State.PENDING.value).order_by(runs.c.id).limit(1)
+def claim(
+    connection: Connection, database: Database, worker: str, lease_seconds: float, without: Collection[int] = ()
+) -> Run | None:
+    """Give the oldest waiting run to a worker, of other users than ``without``; None where no run waits."""
+    query = select(runs.c.id).where(runs.c.state == State.PENDING.value, runs.c.user_id.not_in(without))
+    query = query.order_by(runs.c.id).limit(1)
     if (run := connection.execute(_locked(query, database)).scalar()) is None:
         return None
     chosen = (runs.c.id == run) & (runs.c.state == State.PENDING.value)

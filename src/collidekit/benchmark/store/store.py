@@ -1,7 +1,7 @@
 """The store: users, benchmarks, uploads and runs in a database, files in a folder."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -355,14 +355,17 @@ class Store:
 
     # work
 
-    def claim(self, worker: str, lease_seconds: float = LEASE_SECONDS) -> Run | None:
-        """Give the oldest waiting run to a worker; None where no run waits. Leases that are over end first."""
+    def claim(self, worker: str, lease_seconds: float = LEASE_SECONDS, without: Collection[int] = ()) -> Run | None:
+        """Give the oldest waiting run to a worker; None where no run waits. Leases that are over end first.
+
+        ``without`` are the ids of users whose runs are not given.
+        """
         with self._read() as connection:
             if not queue.work_waits(connection):
                 return None
         with self._write() as connection:
             queue.expire(connection, self.database)
-            return queue.claim(connection, self.database, worker, lease_seconds)
+            return queue.claim(connection, self.database, worker, lease_seconds, without)
 
     def heartbeat(self, run: Run, worker: str, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Extend the lease of a claimed run; False where it is lost and the worker has to stop."""
