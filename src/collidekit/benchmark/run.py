@@ -21,6 +21,7 @@ from collidekit.benchmark.sandbox.private import refuse_copies_of
 from collidekit.benchmark.scoring.arrays import write_predictions
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
+from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.submission import Submission, check_files, code_hash
 from collidekit.benchmark.without_folders import without_folders
@@ -61,7 +62,7 @@ def run_submission(
     the sandbox: the result says who has to act and why, in one sentence.
     """
     run = _Run(benchmark, phase, submission, work, sandbox, seed, canceled, on_step)
-    result = RunResult(State.ERROR, seed=seed)
+    result = RunResult(State.ERROR, seed=seed, scorer_version=SCORER_VERSION)
     try:
         result = evolve(result, state=State.SUCCESS, scores=run.scores(score))
     except _Stopped as stop:

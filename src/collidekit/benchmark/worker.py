@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+from attrs import evolve
+
 from collidekit.batch.worker import job_id
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.heartbeat import BEATS, Heartbeat
@@ -213,8 +215,9 @@ class Worker:
                 reason = str(error).replace(f"{folder}/", "").replace(str(folder), "the submission")
                 return RunResult(State.ERROR, Fault.PARTICIPANT, reason, code_hash=run.code_hash, seed=run.seed)
             sandbox = with_private(self.sandbox, tuple(version.definition.truth_files()))
-            return self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
-                               on_step=on_step)  # fmt: skip
+            result = self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
+                                 on_step=on_step)  # fmt: skip
+            return _with_scorer_note(result, version.scorer_version)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             details = f"{where}{error.strerror or error}"
@@ -249,6 +252,17 @@ class Worker:
             self.say(f"run {run.id}: its end is not written ({error}); it is taken up again when its lease is over")
             return
         self.say(f"run {run.id}: {words}" if written else f"run {run.id}: another worker has taken it")
+
+
+def _with_scorer_note(result: RunResult, wanted: str) -> RunResult:
+    """Return a result that says so where another version of the scorer was at work than that of the leaderboard."""
+    if not wanted or not result.scorer_version or result.scorer_version == wanted or result.scores is None:
+        return result
+    note = (
+        f"scored by version {result.scorer_version} of the scorer, and the benchmark was registered with version {wanted}: another "
+        "version of collidekit runs the worker; an organiser can run it again"
+    )
+    return evolve(result, notes=(*result.notes, note))
 
 
 def _remove_bulk(work: Path) -> None:

@@ -111,6 +111,14 @@ def test_runs_that_are_left_out_stand_beside_the_scores(served: Served, tmp_path
     assert served.api("ada").get(f"/api/v1/runs/{run}").json()["score_notes"][1] == "Too few rows."
 
 
+def test_notes_of_a_run_stand_on_its_page(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "x", "x")
+    note = "nominal: predictions.npy has no column row: its rows are taken to be in the order of features.parquet"
+    work(served.store, [evolve(ended(1.0), notes=(note,))])
+    assert note in served.browser("ada").get(f"/runs/{run}").text
+    assert f"{note}." in served.api("ada").get(f"/api/v1/runs/{run}").json()["score_notes"]
+
+
 def test_the_plot_escapes_names(served: Served, tmp_path: Path) -> None:
     filled(served, tmp_path)
     for narrow in (False, True):

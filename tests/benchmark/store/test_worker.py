@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from board_workers import NoSandbox, quick, start_worker, wait_until
 from boards import failure, make_submission, participant, registered, submitted, success
 from postgres_server import PostgresServer
@@ -205,6 +206,23 @@ def test_a_machine_that_fails_says_so_while_it_waits(
     for _ in range(3):
         worker.run_one()
     assert "the last 2 runs failed by a fault of this machine" in seen[-1]
+
+
+def test_a_worker_with_another_scorer_is_not_compared(local: Store, tmp_path: Path) -> None:
+    benchmark = registered(local, tmp_path / "toy")
+    local.register(benchmark, tmp_path / "toy", scorer_version="8")
+    submitted(local, participant(local), tmp_path, 2)
+
+    def runner(*words: Any, **others: Any) -> RunResult:
+        return evolve(success(), scorer_version="7" if local.run(1).state is State.RUNNING else "8")
+
+    worker = make_worker(local, runner)
+    worker.run_one()
+    assert (local.run(1).state, local.run(1).scorer_version) == (State.SUCCESS, "7")
+    assert local.board_rows("toy", "public") == [], "its scores are not those of the scorer of the leaderboard"
+    assert "version 7 of the scorer" in local.run(1).notes[-1]
+    worker.run_one()
+    assert [row.run.id for row in local.board_rows("toy", "public")] == [2]
 
 
 def test_a_full_disk_is_no_reason_to_fail_runs(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:

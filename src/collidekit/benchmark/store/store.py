@@ -380,6 +380,8 @@ class Store:
     def finish(self, run: Run, worker: str, result: RunResult) -> bool:
         """Write how a claimed run ended; False where it is lost, and nothing is written."""
         values, details = columns_of(result)
+        if run.scorer_version and result.scorer_version:  # a worker of another version has another scorer
+            values["scorer_version"] = result.scorer_version
         with self._write() as connection:
             return queue.finish(connection, run, worker, values, details, result.details)
 
