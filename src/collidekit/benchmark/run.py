@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from collidekit.benchmark.checksums import verify
-from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.definition import Benchmark, Sample
 from collidekit.benchmark.places import Places, job_of
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.run_result import RunResult, StepOutcome
@@ -107,8 +108,10 @@ class _Run:
         """Run all samples and return finite scores; ``_Stopped`` where there are none."""
         self.code = _by(Fault.PARTICIPANT, self._hash)
         _organiser(self.phase, "does not fit its checksum", lambda: verify(self.benchmark, self.phase))
-        for name in self.benchmark.phase(self.phase).samples:
+        samples = list(self.benchmark.phase(self.phase).samples)
+        for name in sorted(samples, key=self._tag):  # their order would tell which is which
             self._sample(name)
+        self.predictions = {name: self.predictions[name] for name in samples}
         self._go_on("scoring")
         self.on_step("", "scoring")
         found = score(self.benchmark, self.phase, self.predictions)
@@ -125,13 +128,19 @@ class _Run:
 
     def _sample(self, name: str) -> None:
         """Run the steps on one sample and keep its predictions."""
-        sample, places = self.benchmark.phase(self.phase).samples[name], Places(self.work, name)
+        sample, places = self.benchmark.phase(self.phase).samples[name], Places(self.work, name, self._tag(name))
+        try:
+            self._steps(name, sample, places)
+        finally:
+            if places.data is not None:
+                shutil.rmtree(places.data, ignore_errors=True)
+
+    def _steps(self, name: str, sample: Sample, places: Places) -> None:
         keys = _organiser(self.phase, "cannot be used", lambda: sample_keys(self.benchmark, sample))
-        tag = sample_tag(self.benchmark, self.phase, name, self.code)
         for step, command, image in self.submission.steps():
             self._go_on(f"{step} on {name}")
             self.on_step(name, step)
-            job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed, tag)
+            job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed)
             self._keep_apart(job)
             outcome = self.sandbox.run(job, self.canceled)
             told = (
@@ -144,6 +153,9 @@ class _Run:
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
         self.predictions[name] = write_predictions(places.predictions, found.values, keys)
+
+    def _tag(self, sample: str) -> str:
+        return sample_tag(self.benchmark, self.phase, sample, self.code)
 
     def _keep_apart(self, job: Job) -> None:
         """Refuse a job that would see a truth file of any phase."""
