@@ -120,6 +120,16 @@ def test_training_and_public_files_are_in_data(tmp_path):
             Fault.SERVICE,
             "tagger on nominal: no cgroup",
         ),
+        (
+            {
+                "ok": False,
+                "reason": "bwrap: Can't bind mount /srv/my/public/jets.parquet: No such file",
+                "service_fault": True,
+            },
+            State.ERROR,
+            Fault.SERVICE,
+            "tagger on nominal: bwrap: Can't bind mount jets.parquet: No such file",
+        ),
         ({"ok": False, "reason": "", "canceled": True}, State.CANCELED, None, "canceled during tagger on nominal"),
     ],
 )
@@ -127,6 +137,8 @@ def test_how_a_step_ends_is_how_the_run_ends(outcome, state, fault, said, benchm
     found = run(benchmark, submission, tmp_path, FakeSandbox(**outcome))
     assert (found.state, found.fault, found.reason, found.scores) == (state, fault, said, None)
     assert len(found.steps) == 1
+    assert "/srv" not in found.steps[0].outcome.reason
+    assert ("/srv" in found.details) is ("/srv" in outcome["reason"]), "the organiser reads where it is"
 
 
 def test_a_run_that_is_canceled_starts_nothing_more(benchmark, submission, tmp_path):
@@ -214,13 +226,14 @@ def test_each_sample_is_run_and_none_tells_its_name(tmp_path):
     sandbox, steps = FakeSandbox(x_as_score), []
     found = run(benchmark, submission, tmp_path, sandbox, on_step=lambda sample, step: steps.append((sample, step)))
     assert found.state is State.SUCCESS
-    assert steps == [("nominal", "tagger"), ("shifted", "tagger"), ("", "scoring")]
+    assert {*steps[:2]} == {("nominal", "tagger"), ("shifted", "tagger")}
+    assert steps[2:] == [("", "scoring")]
     assert set(found.scores.samples) == set(SAMPLES)
-    told = [job.environment["COLLIDEKIT_SAMPLE"] for job in sandbox.jobs]
-    assert len(set(told)) == 2
-    assert not set(told) & set(SAMPLES)
-    assert told[0] == sample_tag(benchmark, "public", "nominal", found.code_hash)
-    assert told[0] != sample_tag(benchmark, "public", "nominal", "other code")
+    told = {job.environment["COLLIDEKIT_SAMPLE"] for job in sandbox.jobs}
+    assert len(told) == 2
+    assert not told & set(SAMPLES)
+    assert sample_tag(benchmark, "public", "nominal", found.code_hash) in told
+    assert sample_tag(benchmark, "public", "nominal", "other code") not in told
 
 
 def test_an_ensemble_has_its_runs(benchmark, submission, tmp_path):
@@ -245,3 +258,25 @@ def test_a_submission_that_holds_the_truth_does_not_run(how, benchmark, tmp_path
     assert (found.fault, sandbox.jobs) == (Fault.ORGANISER, [])
     assert "weights.bin: is " in found.details
     assert str(tmp_path) not in found.reason
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_no_path_or_order_tells_which_sample_is_shifted(links, tmp_path, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *words: (_ for _ in ()).throw(OSError(18, "another disk")))
+    benchmark = write_benchmark(tmp_path / "benchmark", phases={"public": {"samples": SAMPLES}}, training=[])
+    orders = set()
+    for number in range(8):
+        work = tmp_path / f"work{number}"
+        folder = write_submission(tmp_path / f"s{number}", preprocess="prepare", description=str(number))
+        sandbox = FakeSandbox(x_as_score)
+        found = run_submission(benchmark, "public", load_submission(folder, benchmark), work, sandbox)
+        assert found.state is State.SUCCESS
+        for job in sandbox.jobs:
+            seen = [str(path.relative_to(tmp_path)) for path in (*(mount.source for mount in job.mounts), job.output)]
+            assert not [path for path in seen if "nominal" in path or "shifted" in path]
+        assert list(found.predictions) == ["nominal", "shifted"]
+        assert not list(work.glob("*/data")), "links and copies are for the time of a run"
+        orders.add(next(iter(found.logs)))
+    assert orders == {"nominal/preprocess", "shifted/preprocess"}
+    assert (benchmark.folder / "nominal.parquet").is_file()

@@ -112,7 +112,7 @@ class LocalConnection:
             **{name: show_moment(at) for name in ("submitted_at", "started_at", "finished_at") if (at := getattr(found, name)) is not None},
         }  # fmt: skip
         if found.scores and (all_scores := self.store.scores(run)):
-            shown["score_notes"] = score_notes(all_scores)
+            shown["score_notes"] = score_notes(all_scores, found.notes or ())
         if not found.state.final:
             place = self.store.queue_place(run)
             shown |= {

@@ -1,6 +1,7 @@
 """What a step of a participant finds in its sandbox: folders, files and environment."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -19,18 +20,32 @@ MEGABYTE = 1 << 20
 
 @frozen
 class Places:
-    """Folders of one sample of a run, on this machine."""
+    """Folders of one sample of a run, on this machine.
+
+    A command reads in /proc/self/mountinfo where its files lie: what it sees lies in a folder that is named by ``tag``, which is what
+    the participant is told of the sample.
+    """
 
     work: Path
     sample: str
+    tag: str
 
     @property
     def preprocessed(self) -> Path:
-        return self.work / self.sample / "preprocessed"
+        return self.work / self.tag / "preprocessed"
 
     @property
     def output(self) -> Path:
-        return self.work / self.sample / "output"
+        return self.work / self.tag / "output"
+
+    @property
+    def parameters(self) -> Path:
+        return self.work / self.tag / "parameters.json"
+
+    @property
+    def data(self) -> Path | None:
+        """Folder of files whose own paths may name the sample; None where there is nothing to hide."""
+        return None if self.tag == self.sample else self.work / self.tag / "data"
 
     @property
     def predictions(self) -> Path:
@@ -61,18 +76,19 @@ def job_of(
     command: str,
     image: str,
     seed: int,
-    tag: str,
 ) -> Job:
-    """Return the job of a step; its output folder is made, and holds nothing of an earlier try.
-
-    ``tag`` is what the participant is told of the sample.
-    """
+    """Return the job of a step; its output folder is made, and holds nothing of an earlier try."""
     output = places.output_of(step)
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    parameters = write_json(places.work / places.sample / "parameters.json", dict(submission.parameters))
+    places.log(step).parent.mkdir(parents=True, exist_ok=True)
+    parameters = write_json(places.parameters, dict(submission.parameters))
     mounts = [Mount(submission.folder.absolute(), SUBMISSION), Mount(parameters.absolute(), f"{DATA}/parameters.json")]
-    mounts += [Mount(path.absolute(), f"{DATA}/{name}") for name, path in data_names(benchmark, sample).items()]
+    for name, path in data_names(benchmark, sample).items():
+        shown = path.absolute()
+        if not name.startswith("training/"):  # the same for every sample
+            shown = _hidden(shown, places.data, name)
+        mounts.append(Mount(shown, f"{DATA}/{name}"))
     if step == "tagger" and submission.preprocess:
         mounts.append(Mount(places.preprocessed.absolute(), PREPROCESSED))
     if benchmark.old_format:
@@ -80,13 +96,27 @@ def job_of(
         command = old_script(command, step == "tagger")
     environment = {
         "COLLIDEKIT_FEATURES": f"{DATA}/features.parquet", "COLLIDEKIT_OUTPUT": OUTPUT, "COLLIDEKIT_PARAMETERS": f"{DATA}/parameters.json",
-        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": tag, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
+        "COLLIDEKIT_SEED": str(seed), "COLLIDEKIT_SAMPLE": places.tag, "COLLIDEKIT_PREPROCESSED": PREPROCESSED, "PYTHONDONTWRITEBYTECODE": "1",
         "COLLIDEKIT_KEY": benchmark.key, "COLLIDEKIT_COLUMNS": json.dumps(benchmark.output.columns),
     }  # fmt: skip
     return Job(
         command=("sh", "-c", command), output=output, log=places.log(step), limits=limits_of(benchmark), mounts=tuple(mounts), image=image,
         environment=environment, directory=SUBMISSION,
     )  # fmt: skip
+
+
+def _hidden(path: Path, folder: Path | None, name: str) -> Path:
+    """Return a file under a path that does not name its sample: a hard link, or a copy where the disk is another one."""
+    if folder is None:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    target.unlink(missing_ok=True)
+    try:
+        os.link(path.resolve(), target)
+    except OSError:  # another disk, or a file of another user
+        shutil.copyfile(path, target)
+    return target
 
 
 def data_names(benchmark: Benchmark, sample: Sample) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from collidekit.benchmark.checksums import verify
-from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.definition import Benchmark, Sample
 from collidekit.benchmark.places import Places, job_of
 from collidekit.benchmark.rows import sample_keys
 from collidekit.benchmark.run_result import RunResult, StepOutcome
@@ -21,8 +22,10 @@ from collidekit.benchmark.sandbox.private import refuse_copies_of
 from collidekit.benchmark.scoring.arrays import write_predictions
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
+from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.submission import Submission, check_files, code_hash
+from collidekit.benchmark.without_folders import without_folders
 from collidekit.errors import CollidekitError
 
 Scorer = Callable[[Benchmark, str, dict[str, Path]], Scores]
@@ -60,7 +63,7 @@ def run_submission(
     the sandbox: the result says who has to act and why, in one sentence.
     """
     run = _Run(benchmark, phase, submission, work, sandbox, seed, canceled, on_step)
-    result = RunResult(State.ERROR, seed=seed)
+    result = RunResult(State.ERROR, seed=seed, scorer_version=SCORER_VERSION)
     try:
         result = evolve(result, state=State.SUCCESS, scores=run.scores(score))
     except _Stopped as stop:
@@ -105,8 +108,10 @@ class _Run:
         """Run all samples and return finite scores; ``_Stopped`` where there are none."""
         self.code = _by(Fault.PARTICIPANT, self._hash)
         _organiser(self.phase, "does not fit its checksum", lambda: verify(self.benchmark, self.phase))
-        for name in self.benchmark.phase(self.phase).samples:
+        samples = list(self.benchmark.phase(self.phase).samples)
+        for name in sorted(samples, key=self._tag):  # their order would tell which is which
             self._sample(name)
+        self.predictions = {name: self.predictions[name] for name in samples}
         self._go_on("scoring")
         self.on_step("", "scoring")
         found = score(self.benchmark, self.phase, self.predictions)
@@ -123,20 +128,34 @@ class _Run:
 
     def _sample(self, name: str) -> None:
         """Run the steps on one sample and keep its predictions."""
-        sample, places = self.benchmark.phase(self.phase).samples[name], Places(self.work, name)
+        sample, places = self.benchmark.phase(self.phase).samples[name], Places(self.work, name, self._tag(name))
+        try:
+            self._steps(name, sample, places)
+        finally:
+            if places.data is not None:
+                shutil.rmtree(places.data, ignore_errors=True)
+
+    def _steps(self, name: str, sample: Sample, places: Places) -> None:
         keys = _organiser(self.phase, "cannot be used", lambda: sample_keys(self.benchmark, sample))
-        tag = sample_tag(self.benchmark, self.phase, name, self.code)
         for step, command, image in self.submission.steps():
             self._go_on(f"{step} on {name}")
             self.on_step(name, step)
-            job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed, tag)
+            job = job_of(self.benchmark, sample, self.submission, places, step, command, image, self.seed)
             self._keep_apart(job)
             outcome = self.sandbox.run(job, self.canceled)
-            self.steps.append(StepOutcome(name, step, outcome, str(job.log)))
-            _refuse(outcome, step, name, job.log)
+            told = (
+                without_folders(outcome.reason, self.work, self.benchmark.folder)
+                if outcome.service_fault
+                else outcome.reason
+            )
+            self.steps.append(StepOutcome(name, step, evolve(outcome, reason=told), str(job.log)))
+            _refuse(outcome, told, step, name, job.log)
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
         self.predictions[name] = write_predictions(places.predictions, found.values, keys)
+
+    def _tag(self, sample: str) -> str:
+        return sample_tag(self.benchmark, self.phase, sample, self.code)
 
     def _keep_apart(self, job: Job) -> None:
         """Refuse a job that would see a truth file of any phase."""
@@ -158,11 +177,13 @@ def sample_tag(benchmark: Benchmark, phase: str, sample: str, code: str) -> str:
     return f"sample_{hashlib.sha256(f'{code} {phase} {sample}'.encode()).hexdigest()[:8]}"
 
 
-def _refuse(outcome: Outcome, step: str, sample: str, log: Path) -> None:
+def _refuse(outcome: Outcome, told: str, step: str, sample: str, log: Path) -> None:
+    """End the run where a step did not end well; ``told`` is the reason that the participant reads."""
     if outcome.canceled:
         raise _Stopped(State.CANCELED, None, f"canceled during {step} on {sample}")
     if outcome.service_fault:
-        raise _Stopped(State.ERROR, Fault.SERVICE, f"{step} on {sample}: {outcome.reason}")
+        details = f"{step} on {sample}: {outcome.reason}" if outcome.reason != told else ""
+        raise _Stopped(State.ERROR, Fault.SERVICE, f"{step} on {sample}: {told}", details)
     if not outcome.ok:
         said = outcome.reason or "failed without a reason"
         if said.endswith(SEE_LOG) and (last := last_line(log)):

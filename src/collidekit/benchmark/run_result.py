@@ -41,6 +41,8 @@ class RunResult:
     """The predictions of each sample as the reader accepted them, npz."""
     notes: tuple[str, ...] = ()
     """What the participant should know, such as that the order of the rows could not be checked."""
+    scorer_version: str = ""
+    """Version of the scorer of the code that ran here."""
     details: str = ""
     """What the organiser needs to know besides, such as paths; not for participants."""
 
@@ -84,6 +86,7 @@ class RunResult:
             "code_hash": self.code_hash,
             "image_digest": self.image_digest,
             "seed": self.seed,
+            "scorer_version": self.scorer_version,
             "wall_seconds": self.wall_seconds,
             "cpu_seconds": self.cpu_seconds,
             "peak_memory": self.peak_memory,

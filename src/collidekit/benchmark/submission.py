@@ -24,6 +24,8 @@ SUBMISSION_FILE = "submission.yaml"
 LARGEST = 2 << 30
 """Bytes of all files of a submission."""
 MOST_FILES = 20_000
+LARGEST_FILE = 250_000
+"""Bytes of ``submission.yaml``: it is parsed before anything is known of who wrote it."""
 LEFT_OUT = ("__pycache__", ".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 """Folders that are no part of the code hash."""
 
@@ -87,6 +89,10 @@ def load_submission(
     if path.is_symlink() or not path.is_file():
         raise CollidekitError(
             f"{folder}: has no file {SUBMISSION_FILE}; make a submission with: collidekit benchmark init FOLDER"
+        )
+    if path.stat().st_size > LARGEST_FILE:
+        raise CollidekitError(
+            f"{path}: is larger than {LARGEST_FILE:,} bytes; put weights and tables into files of their own"
         )
     content, lines = read_mapping(path, "a submission file", "docs/benchmark-take-part.md")
     try:

@@ -6,11 +6,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
+
+from attrs import evolve
 
 from collidekit.batch.worker import job_id
 from collidekit.benchmark.definition import Benchmark
@@ -24,13 +26,14 @@ from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import LEASE_SECONDS, Run, Store, StoreUnavailable
 from collidekit.benchmark.store.private import make_folder
 from collidekit.benchmark.submission import Submission, load_submission
+from collidekit.benchmark.without_folders import without_folders
 from collidekit.errors import CollidekitError
 from collidekit.progress import notice
 
 SEEN_SECONDS = 15.0
 """Seconds between two notes in the store that the worker lives."""
-FREE_SPACE = 1 << 30
-"""Bytes that must be free in the folder of the store before a run is claimed."""
+FREE_SPACE = 3 << 30
+"""Bytes that must be free in the folder of the store before a run is claimed: a submission may take 2 GB while it is unpacked."""
 LONGEST_PAUSE = 300.0
 """Longest pause in seconds after runs that failed by a fault of this machine."""
 CODE = ".submission"
@@ -62,6 +65,8 @@ class Worker:
         self.stopping = threading.Event()
         self.failures = 0
         """Runs in a row that failed by a fault of this machine."""
+        self._failing: set[int] = set()
+        """The users whose runs these were."""
         self._seen = float("-inf")
         self._message: str | None = None
 
@@ -112,19 +117,39 @@ class Worker:
         if trouble := self._trouble():
             self._tell(trouble)
             return None
-        if self.failures and self.stopping.wait(pause_of(self.failures, self.poll * 2, LONGEST_PAUSE)):
-            return None
-        self._tell("")
+        run = self._pause() if self.failures else None
+        if run is None and not self.stopping.is_set():
+            self._tell("")
+            run = self._claim()
+        if run is not None:
+            self._work(run)
+        return run
+
+    def _pause(self) -> Run | None:
+        """Wait after runs that failed by a fault of this machine, longer each time.
+
+        While they are runs of one user it may be their fault after all, and the runs of others are taken meanwhile; returns one.
+        """
+        left = pause_of(self.failures, self.poll * 2, LONGEST_PAUSE)
+        one = len(self._failing) == 1
+        while left > 0:
+            self._tell("" if one else f"{self.host}: the last {self.failures} runs failed by a fault of this machine")
+            if one and (run := self._claim(self._failing)) is not None:
+                return run
+            if self.stopping.wait(min(left, self.poll)):
+                return None
+            left -= self.poll
+        return None
+
+    def _claim(self, without: Collection[int] = ()) -> Run | None:
+        """Claim the next run, of other users than these; None where none waits."""
         try:
-            run = self.store.claim(self.name, self.lease_seconds)
+            return self.store.claim(self.name, self.lease_seconds, without)
         except StoreUnavailable as error:
             self.say(f"{error}; trying again until it answers")
             patiently(self.store.now, self.say, self.stopping)
             self.stopping.wait(self.lease_seconds / BEATS)  # workers that have runs extend their leases first
             return None
-        if run is not None:
-            self._work(run)
-        return run
 
     def _tell(self, message: str) -> None:
         """Note in the store, not too often, that this worker lives, and why it takes no runs, if so."""
@@ -161,7 +186,12 @@ class Worker:
             else:
                 self._end(run, beat, result)
         _remove_bulk(work)
-        self.failures = self.failures + 1 if result.fault is Fault.SERVICE else 0
+        if result.fault is Fault.SERVICE:
+            self.failures += 1
+            self._failing.add(run.user_id)
+        else:
+            self.failures = 0
+            self._failing.clear()
 
     def _result(self, run: Run, work: Path, beat: Heartbeat) -> RunResult:
         """Run the submission; whatever goes wrong here is a fault of the service, with its reason."""
@@ -182,21 +212,25 @@ class Worker:
             except (
                 CollidekitError
             ) as error:  # it was read before: another version of the benchmark wants something else
-                reason = str(error).replace(f"{folder}/", "")
+                reason = str(error).replace(f"{folder}/", "").replace(str(folder), "the submission")
                 return RunResult(State.ERROR, Fault.PARTICIPANT, reason, code_hash=run.code_hash, seed=run.seed)
             sandbox = with_private(self.sandbox, tuple(version.definition.truth_files()))
-            return self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
-                               on_step=on_step)  # fmt: skip
+            result = self.runner(version.definition, run.phase, submission, work, sandbox, seed=run.seed, canceled=canceled,
+                                 on_step=on_step)  # fmt: skip
+            return _with_scorer_note(result, version.scorer_version)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            reason = f"{where}{error.strerror or error}"
+            details = f"{where}{error.strerror or error}"
+            reason = f"a file of the service cannot be read or written ({error.strerror or type(error).__name__})"
         except CollidekitError as error:
-            reason = str(error)
+            reason = details = str(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the run ends with a reason
-            reason = f"the worker failed ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+            reason = details = f"the worker failed ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        reason = without_folders(reason, self.store.folder)
         return RunResult(
-            State.ERROR, Fault.SERVICE, f"{reason} (on {self.host})", code_hash=run.code_hash, seed=run.seed
-        )
+            State.ERROR, Fault.SERVICE, f"{reason} (on {self.host})", code_hash=run.code_hash, seed=run.seed,
+            details=details if details != reason else "",
+        )  # fmt: skip
 
     def _end(self, run: Run, beat: Heartbeat, result: RunResult) -> None:
         """Write the result, or give the run back where this worker stops."""
@@ -218,6 +252,17 @@ class Worker:
             self.say(f"run {run.id}: its end is not written ({error}); it is taken up again when its lease is over")
             return
         self.say(f"run {run.id}: {words}" if written else f"run {run.id}: another worker has taken it")
+
+
+def _with_scorer_note(result: RunResult, wanted: str) -> RunResult:
+    """Return a result that says so where another version of the scorer was at work than that of the leaderboard."""
+    if not wanted or not result.scorer_version or result.scorer_version == wanted or result.scores is None:
+        return result
+    note = (
+        f"scored by version {result.scorer_version} of the scorer, and the benchmark was registered with version {wanted}: another "
+        "version of collidekit runs the worker; an organiser can run it again"
+    )
+    return evolve(result, notes=(*result.notes, note))
 
 
 def _remove_bulk(work: Path) -> None:

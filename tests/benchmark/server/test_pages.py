@@ -12,6 +12,7 @@ from served_boards import ended, make_benchmark, submitted, work
 
 from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
+from collidekit.benchmark.server.runs import _end_of
 from collidekit.benchmark.states import Fault
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
@@ -110,6 +111,14 @@ def test_runs_that_are_left_out_stand_beside_the_scores(served: Served, tmp_path
     assert served.api("ada").get(f"/api/v1/runs/{run}").json()["score_notes"][1] == "Too few rows."
 
 
+def test_notes_of_a_run_stand_on_its_page(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "x", "x")
+    note = "nominal: predictions.npy has no column row: its rows are taken to be in the order of features.parquet"
+    work(served.store, [evolve(ended(1.0), notes=(note,))])
+    assert note in served.browser("ada").get(f"/runs/{run}").text
+    assert f"{note}." in served.api("ada").get(f"/api/v1/runs/{run}").json()["score_notes"]
+
+
 def test_the_plot_escapes_names(served: Served, tmp_path: Path) -> None:
     filled(served, tmp_path)
     for narrow in (False, True):
@@ -174,6 +183,23 @@ def test_a_log_that_is_a_link_is_not_followed(served: Served, tmp_path: Path) ->
     place = served.store.run_folder(served.store.run(run)) / "nominal" / "evil.log"
     place.symlink_to(tmp_path / "secret")
     assert "the truth" not in served.browser("ada").get(f"/runs/{run}/log").text
+
+
+def test_files_of_a_submission_are_no_logs(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "x", "x")
+    work(served.store, [ended(1.0)], log="epoch 1\n")
+    folder = served.store.run_folder(served.store.run(run))
+    (folder / ".submission" / "x.log").mkdir(parents=True)
+    (folder / ".submission" / "tagger.log").write_text("planted")
+    (folder / "nominal" / "y.log").mkdir()
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        answer = served.browser("ada").get(f"/runs/{run}/log")
+        assert answer.status_code == 200
+        assert "epoch 1" in answer.text
+        assert "planted" not in answer.text
+    assert _end_of(folder / "nominal" / "y.log", 10) == ""
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_files + 2, "each request left a file open"
 
 
 def test_only_the_end_of_a_long_log_is_on_the_page(served: Served, tmp_path: Path) -> None:

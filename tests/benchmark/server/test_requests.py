@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from served import Served, make_served
+from starlette.requests import ClientDisconnect
 
 from collidekit.benchmark.server.security.body import BodyLimits
 from collidekit.benchmark.server.security.buckets import Buckets
@@ -163,12 +164,15 @@ def test_an_address_is_limited_without_any_token(tmp_path: Path) -> None:
     assert [served.browser().get("/").status_code for _ in range(6)] == [200] * 4 + [429] * 2
 
 
-def test_wrong_tokens_are_counted_and_then_no_token_is_tried(tmp_path: Path) -> None:
+def test_wrong_tokens_are_counted_and_lock_out_nobody(tmp_path: Path) -> None:
     served = make_served(tmp_path, logins=Rate(3, 0.001))
     wrong = {"Authorization": "Bearer ckb_wrong"}
     statuses = [served.api().get("/api/v1/me", headers=wrong).status_code for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
-    assert served.api("ada").get("/api/v1/me").status_code == 429, "guesses cannot be told from the right token"
+    assert served.api("ada").get("/api/v1/me").status_code == 200, "somebody else at the same address"
+    revoked = {"Authorization": f"Bearer {served.tokens['bob']}"}
+    served.store.revoke_tokens(served.user("bob"))
+    assert served.api().get("/api/v1/me", headers=revoked).status_code == 429
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic YTpi", "Bearer  ", "bearer", "Token x", "Bearer \xff"])
@@ -219,6 +223,17 @@ def test_a_fault_of_the_server_is_one_sentence_with_the_headers(
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
     assert "secret detail" in caplog.text
+
+
+def test_a_client_that_goes_away_is_no_fault_of_the_server(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone() -> None:
+        raise ClientDisconnect
+
+    monkeypatch.setattr(served.store, "benchmarks", gone)
+    served.browser().get("/")
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.parametrize("path", ["/benchmarks/top_tagging", "/api/v1/benchmarks"])

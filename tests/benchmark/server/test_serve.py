@@ -16,6 +16,7 @@ from live_server import free_port
 
 from collidekit.benchmark.build import build_benchmark
 from collidekit.benchmark.create import create_benchmark
+from collidekit.benchmark.server import work
 from collidekit.benchmark.server.client import Client
 from collidekit.benchmark.server.serve import find_benchmarks, first_owner, open_existing
 from collidekit.benchmark.server.work import make_worker
@@ -220,3 +221,16 @@ def test_users_by_the_command(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(CollidekitError, match="there is no such file"):
         open_existing(str(tmp_path / "slip.db"), None)
+
+
+def test_a_store_among_the_programs_of_the_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submissions read the folder of the Python: uploads of others and the key of the server would be in it."""
+    Store(str(tmp_path / "venv" / "service" / "board.db")).close()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+
+    class Chosen:
+        name = "bubblewrap"
+
+    monkeypatch.setattr(work, "choose_sandbox", lambda *words, **others: Chosen())
+    with pytest.raises(CollidekitError, match="which every submission can read; keep the store elsewhere"):
+        make_worker(str(tmp_path / "venv" / "service" / "board.db"), None, "", "", False, False)

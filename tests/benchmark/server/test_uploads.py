@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import shutil
 import socket
 import time
 import zipfile
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ import pytest
 from live_server import running
 from served import Served, form_of, make_served
 
-from collidekit.benchmark.server import protocol
+from collidekit.benchmark.server import intake, protocol
 from collidekit.benchmark.server.settings import Rate
 from collidekit.benchmark.states import State
 
@@ -47,13 +49,14 @@ def kept(served: Served) -> list[Path]:
 
 
 def test_an_upload_is_queued_with_its_hash(served: Served) -> None:
-    answer = send(served, zipped())
+    content = zipped()
+    answer = send(served, content)
     assert answer.status_code == 201, answer.text
     run = served.store.run(answer.json()["id"])
     assert run.state is State.PENDING
     assert len(run.code_hash) == 64
     assert answer.json()["queue"]["position"] == 1
-    assert run.upload == hashlib.sha256(zipped()).hexdigest()
+    assert run.upload == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,8 @@ def test_an_upload_is_queued_with_its_hash(served: Served) -> None:
         (zipped({**GOOD, "../out.py": "x"}), "leads out"), (zipped({**GOOD, "/etc/x": "x"}), "leads out"), (zipped(link="evil"), "link"),
         (zipped({"submission.yaml": "name: x\n"}), "tagger"), (zipped({"submission.yaml": "name: [\n"}), "submission.yaml"),
         (zipped({"submission.yaml": "name: x\ntagger: t\nparameters: {depth: 77}\n"}), "maximum"),
-        (zipped({f"d{n}/x": "1" for n in range(6000)}), "files"),
+        (zipped({f"d{n}/x": "1" for n in range(6000)}), "files"), (zipped({**GOOD, "d" * 200 + ("/" + "d" * 200) * 20: "x"}), "a path of more than"),
+        (zipped({"submission.yaml": GOOD["submission.yaml"] + "x: 1\n" * 100_000}), "larger than 250,000 bytes"),
     ],
 )  # fmt: skip
 def test_broken_archives_are_refused_in_one_sentence(served: Served, content: bytes, said: str) -> None:
@@ -86,6 +90,27 @@ def test_a_zip_bomb_is_refused(served: Served) -> None:
     assert answer.status_code == 422
     assert "once it is unpacked" in answer.json()["error"]
     assert sum(path.stat().st_size for path in served.store.folder.rglob("*") if path.is_file()) < 10_000_000
+
+
+def test_archives_are_unpacked_two_at_a_time_while_there_is_room(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most = [], []
+
+    def slow(*words: object) -> int:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.3)
+        inside.pop()
+        return 0
+
+    monkeypatch.setattr(intake, "submit_archive", slow)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda number: send(served, zipped({**GOOD, "x": str(number)})), range(6)))
+    assert max(most) == 2
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**13, 0, 3 << 30))
+    assert send(served, zipped()).status_code == 507, "4 GB more than the 2 GB that stay free"
 
 
 def test_a_wrong_checksum_keeps_nothing(served: Served) -> None:

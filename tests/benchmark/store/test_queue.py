@@ -140,6 +140,17 @@ def test_cancel(filled: Store) -> None:
     assert claimed(filled).id == 3
 
 
+def test_a_run_that_is_canceled_while_it_is_scored_is_not_ranked(filled: Store) -> None:
+    run = claimed(filled)
+    filled.request_cancel(1, filled.user_named("Ann"))
+    assert filled.finish(run, "w1", success())
+    found = filled.run(1)
+    assert (found.state, found.reason, found.scores) == (State.CANCELED, "canceled while it was scored", None)
+    assert filled.finish(run, "w1", success()), "the answer to the first call may be lost"
+    assert filled.board_rows("toy", "public") == []
+    assert filled.scores(1) is None
+
+
 @pytest.mark.parametrize("how", ["lease", "give back", "fault"])
 def test_a_canceled_run_does_not_start_again(how: str, filled: Store) -> None:
     run = claimed(filled)
@@ -203,6 +214,33 @@ def test_place_in_the_queue(filled: Store) -> None:
         ("w1", True),
         ("w2", False),
     ]
+
+
+def test_a_worker_that_is_busy_for_long_runs(filled: Store) -> None:
+    filled.worker_seen("w1")
+    run = claimed(filled)
+    _shift(filled, "workers", "seen_at", -3600)
+    assert filled.queue_place(2).workers == 0
+    filled.heartbeat(run, "w1")
+    assert (filled.queue_place(2).workers, filled.queue_place(2).reason) == (1, "is the next to start")
+
+
+def test_a_clock_that_is_set_back_keeps_no_run_of_a_dead_worker(filled: Store) -> None:
+    filled.worker_seen("w1")
+    run = claimed(filled)
+    for table, column in (("runs", "lease_until"), ("runs", "heartbeat_at"), ("workers", "seen_at")):
+        _shift(filled, table, column, 7200)
+    assert filled.queue_place(2).workers == 0
+    assert filled.claim("w2") is not None
+    again = filled.run(run.id)
+    assert again.state is State.RUNNING, "its worker may live, and has the time of a lease to say so"
+    assert again.lease_until == pytest.approx(filled.now() + 60, abs=5)
+    assert filled.heartbeat(run, "w1")
+
+
+def _shift(store: Store, table: str, column: str, seconds: float) -> None:
+    with store.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE {table} SET {column} = {column} + {seconds}")
 
 
 def test_clocks_of_workers_do_not_matter(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:

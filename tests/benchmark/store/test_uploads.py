@@ -114,6 +114,7 @@ HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("newline", lambda: tar([("a\nb", b"x")]), "a name that cannot be used"),
     ("direction", lambda: zipped([("a\u202eb", b"x")]), "a name that cannot be used"),
     ("long name", lambda: tar([("a" * 300, b"x")]), "a name that cannot be used"),
+    ("long path", lambda: tar([("/".join(["d" * 250] * 5), b"x")]), "a path of more than 1000 bytes"),
     ("no name", lambda: zipped([("x", b"x")]).replace(b"x", b"\x00", 1), "without a name|cannot be read"),
     ("empty", lambda: tar([]), "holds no file"),
     ("text", lambda: b"hello", "cannot be read as tar"),

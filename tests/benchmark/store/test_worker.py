@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from board_workers import NoSandbox, quick, start_worker, wait_until
 from boards import failure, make_submission, participant, registered, submitted, success
 from postgres_server import PostgresServer
@@ -20,6 +21,7 @@ from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Store, StoreUnavailable
 from collidekit.benchmark.worker import Worker
+from collidekit.errors import CollidekitError
 
 
 @pytest.fixture
@@ -130,7 +132,14 @@ def test_the_log_can_be_read_while_it_runs(filled: Store) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (OSError(28, "No space left on device", "/data/x"), "/data/x: No space left on device (on "),
+        (
+            OSError(28, "No space left on device", "/data/x"),
+            "a file of the service cannot be read or written (No space left on device) (on ",
+        ),
+        (
+            CollidekitError("/srv/board.files/uploads/ab/abc: the stored upload is damaged"),
+            "abc: the stored upload is damaged (on ",
+        ),
         (MemoryError(), "the worker failed (MemoryError: ) (on "),
         (RuntimeError("two\nlines"), "the worker failed (RuntimeError: two lines) (on "),
     ],
@@ -144,6 +153,7 @@ def test_whatever_fails_is_tried_again_and_ends_with_a_reason(error: Exception, 
     run = filled.run(1)
     assert run.state is State.PENDING
     assert said in run.reason
+    assert "/" not in run.reason.partition(" (on ")[0]
     assert worker.failures == 1
     worker.run_one()
     worker.run_one()
@@ -160,10 +170,59 @@ def test_a_machine_that_fails_waits_longer_each_time(filled: Store, monkeypatch:
     worker = make_worker(filled, lambda *words, **others: failure(Fault.SERVICE, "the sandbox failed"), poll=2.0)
     waits: list[float] = []
     monkeypatch.setattr(worker.stopping, "wait", lambda seconds: waits.append(seconds) or False)
-    for _ in range(4):
+    for pause in (0, 4, 8, 16):
+        waits.clear()
         worker.run_one()
-    assert waits == [4, 8, 16]
+        assert sum(waits) == pause
     assert worker_module.pause_of(20, 4, 300) == 300
+
+
+def test_runs_of_one_user_that_fail_do_not_keep_others_waiting(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = submitted(filled, participant(filled, "Bob"), tmp_path / "other", name="other")[0]
+
+    def runner(*words: Any, **others: Any) -> RunResult:
+        run = next(run for run in filled.runs(state=State.RUNNING))
+        return success() if run.id == other else failure(Fault.SERVICE, "the sandbox failed")
+
+    worker = make_worker(filled, runner, poll=2.0)
+    waits: list[float] = []
+    monkeypatch.setattr(worker.stopping, "wait", lambda seconds: waits.append(seconds) or False)
+    worker.run_one()
+    assert filled.run(1).state is State.PENDING
+    worker.run_one()
+    assert (filled.run(other).state, waits) == (State.SUCCESS, [])
+    assert worker.failures == 0, "a machine that runs what others sent works"
+
+
+def test_a_machine_that_fails_says_so_while_it_waits(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(filled, participant(filled, "Bob"), tmp_path / "other", name="other")
+    worker = make_worker(filled, lambda *words, **others: failure(Fault.SERVICE, "the sandbox failed"), poll=2.0)
+    seen: list[str] = []
+    monkeypatch.setattr(worker.stopping, "wait", lambda seconds: seen.append(filled.queue_place(1).reason) or False)
+    for _ in range(3):
+        worker.run_one()
+    assert "the last 2 runs failed by a fault of this machine" in seen[-1]
+
+
+def test_a_worker_with_another_scorer_is_not_compared(local: Store, tmp_path: Path) -> None:
+    benchmark = registered(local, tmp_path / "toy")
+    local.register(benchmark, tmp_path / "toy", scorer_version="8")
+    submitted(local, participant(local), tmp_path, 2)
+
+    def runner(*words: Any, **others: Any) -> RunResult:
+        return evolve(success(), scorer_version="7" if local.run(1).state is State.RUNNING else "8")
+
+    worker = make_worker(local, runner)
+    worker.run_one()
+    assert (local.run(1).state, local.run(1).scorer_version) == (State.SUCCESS, "7")
+    assert local.board_rows("toy", "public") == [], "its scores are not those of the scorer of the leaderboard"
+    assert "version 7 of the scorer" in local.run(1).notes[-1]
+    worker.run_one()
+    assert [row.run.id for row in local.board_rows("toy", "public")] == [2]
 
 
 def test_a_full_disk_is_no_reason_to_fail_runs(filled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +231,7 @@ def test_a_full_disk_is_no_reason_to_fail_runs(filled: Store, monkeypatch: pytes
     worker = make_worker(filled)
     assert worker.run_one() is None
     assert filled.run(1).state is State.PENDING
-    assert "has 5 MB free, and a run needs 1024 MB" in filled.queue_place(1).reason
+    assert "has 5 MB free, and a run needs 3072 MB" in filled.queue_place(1).reason
     monkeypatch.undo()
     assert worker.run_one() is not None
     assert filled.queue_place(2).workers == 1
@@ -196,7 +255,8 @@ def test_a_place_of_a_run_that_cannot_be_written(filled: Store) -> None:
     (place / "attempt_1").write_text("in the way")
     worker = make_worker(filled)
     worker.run_one()
-    assert "attempt_1: File exists" in filled.run(1).reason
+    assert "cannot be read or written (File exists)" in filled.run(1).reason
+    assert "attempt_1: File exists" in str(filled.audit("run 1")), "organisers read where"
     worker.run_one()
     assert (filled.run(1).state, filled.run(1).attempt) == (State.SUCCESS, 2)
 

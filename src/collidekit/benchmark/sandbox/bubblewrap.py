@@ -15,7 +15,7 @@ from collidekit.benchmark.sandbox.cgroup import Cgroup, make_cgroup, sweep_cgrou
 from collidekit.benchmark.sandbox.finish import finish
 from collidekit.benchmark.sandbox.job import Job, JobLimits, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
-from collidekit.benchmark.sandbox.outcome import failed_service
+from collidekit.benchmark.sandbox.outcome import failed_command, failed_service
 from collidekit.benchmark.sandbox.outputs import MemoryOutput
 from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import LIMITS as PROBE_LIMITS
@@ -64,9 +64,9 @@ class Bubblewrap:
             return failed_service(
                 "bubblewrap is not installed here (Debian and Ubuntu: apt install bubblewrap)", layer="installation"
             )
-        if job.image:
-            return failed_service(
-                f"bubblewrap runs no container images; {job.image} needs podman or docker", layer="images"
+        if job.image:  # no fault of the machine: no other try would end better
+            return failed_command(
+                f"the sandbox here (bubblewrap) runs no container images; leave {job.image} out, or ask the organiser for podman or docker"
             )
         refuse_private(job, self.private)
         user = None if os.geteuid() else secrets.randbelow(10**9) + 10**9

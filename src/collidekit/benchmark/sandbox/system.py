@@ -35,6 +35,12 @@ class System:
     """Value of PYTHONPATH; empty where collidekit is installed in the Python itself."""
 
 
+def shown_by(path: Path) -> Path | None:
+    """Return the folder of this system that a submission reads and that holds a path; None where none does."""
+    place = path.resolve()
+    return next((mount.source for mount in this_system().mounts if place.is_relative_to(mount.source.resolve())), None)
+
+
 def this_system(private: tuple[Path, ...] = ()) -> System:
     """Return what a sandbox sees of this machine; ``private`` are files or folders that it must not see."""
     top = [Path(name) for name in _TOP if os.path.lexists(name)]

@@ -16,7 +16,7 @@ from collidekit.benchmark.sandbox.cgroup import Cgroup, make_cgroup, sweep_cgrou
 from collidekit.benchmark.sandbox.finish import finish
 from collidekit.benchmark.sandbox.job import Job, Outcome, Probe
 from collidekit.benchmark.sandbox.log import CutLog
-from collidekit.benchmark.sandbox.outcome import failed_service
+from collidekit.benchmark.sandbox.outcome import failed_command
 from collidekit.benchmark.sandbox.outputs import FolderOutput
 from collidekit.benchmark.sandbox.private import refuse_private
 from collidekit.benchmark.sandbox.probe import LIMITS, LOOKED_AT, probe
@@ -59,8 +59,8 @@ class Trusted:
     def run(self, job: Job, canceled: Callable[[], bool] = lambda: False) -> Outcome:
         """Run a command to its end, a limit, or until it is canceled."""
         if job.image:
-            return failed_service(
-                f"without a sandbox there are no container images; {job.image} needs podman or docker", layer="images"
+            return failed_command(
+                f"there are no container images without a sandbox; leave {job.image} out, or ask the organiser for podman or docker"
             )
         refuse_private(job, self.private)
         with ExitStack() as stack:

@@ -48,9 +48,10 @@ def shown_runs(runs: int, left_out: Sequence[int]) -> str:
     return f"{runs - len(left_out)} of {runs} runs" if left_out else f"{runs} runs"
 
 
-def score_notes(scores: Scores) -> list[str]:
-    """Return which runs of an ensemble count, and the notes of the scorer, as sentences."""
+def score_notes(scores: Scores, notes: Sequence[str] = ()) -> list[str]:
+    """Return which runs of an ensemble count, and the notes of the scorer and of the run, as sentences."""
     counted = shown_runs(scores.runs, scores.runs_left_out)
     if scores.runs_left_out:
         counted += f" count; the outlier rule leaves out {', '.join(map(str, scores.runs_left_out))} (from 0)"
-    return [f"{note[:1].upper()}{note[1:]}." for note in (counted, *scores.notes) if note]
+    found = [f"{note[:1].upper()}{note[1:]}." for note in (counted, *scores.notes) if note]
+    return [*found, *(f"{note}." for note in notes)]

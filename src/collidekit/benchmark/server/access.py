@@ -45,16 +45,15 @@ async def api_user(
 
 
 def check_token(request: Request, token: str) -> User:
-    """Return the user of a token; wrong tokens of one address are counted."""
+    """Return the user of a token; wrong tokens of one address are counted, and lock out nobody who has a right one."""
     service, origin = service_of(request), address(request)
-    if wait := service.wrong_tokens.wait(origin):
+    if (user := service.store.user_of(token)) is not None:
+        return user
+    if wait := service.wrong_tokens.take(origin):
         raise HTTPException(
             429, f"too many wrong tokens; try again in {int(wait) + 1} s", {"Retry-After": str(int(wait) + 1)}
         )
-    if (user := service.store.user_of(token)) is None:
-        service.wrong_tokens.take(origin)
-        raise _unauthorized("this token is not valid; ask the organiser for a new one")
-    return user
+    raise _unauthorized("this token is not valid; ask the organiser for a new one")
 
 
 def for_api(role: Role | None) -> Callable[..., Awaitable[User | None]]:

@@ -1,8 +1,10 @@
 """Submissions as they arrive: stored whole, read once as a check, and put into the queue."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,16 @@ from fastapi import HTTPException
 
 from collidekit.benchmark.server.service import Service
 from collidekit.benchmark.store import User, Version
+from collidekit.benchmark.store.archive import ArchiveLimits
 from collidekit.benchmark.submission import SUBMISSION_FILE
 
 UPLOADS_AT_ONCE = 100
 """Uploads that are received at the same time; each one holds a thread."""
+CHECKS_AT_ONCE = 2
+"""Archives that are unpacked at the same time; each one may take twice ``ArchiveLimits.size`` of the disk."""
+ROOM = 2 * CHECKS_AT_ONCE * ArchiveLimits().size
 _threads = anyio.CapacityLimiter(UPLOADS_AT_ONCE)
+_checks = ThreadPoolExecutor(CHECKS_AT_ONCE, "check")
 
 
 @frozen
@@ -38,8 +45,7 @@ async def receive(
     service: Service, intake: Intake, content: AsyncIterator[bytes], name: str, expected: str = ""
 ) -> str:
     """Store an archive while it arrives; returns its SHA-256."""
-    if shutil.disk_usage(service.settings.folder).free < service.settings.free + service.settings.upload:
-        raise HTTPException(507, "the disk of the server is nearly full; tell the organiser")
+    _check_disk(service, service.settings.upload)
 
     def chunks() -> Iterator[bytes]:
         while chunk := anyio.from_thread.run(_next, content):
@@ -57,6 +63,21 @@ async def _next(content: AsyncIterator[bytes]) -> bytes:
         if chunk:
             return chunk
     return b""
+
+
+def _check_disk(service: Service, wanted: int) -> None:
+    if shutil.disk_usage(service.settings.folder).free < service.settings.free + wanted:
+        raise HTTPException(507, "the disk of the server is nearly full; tell the organiser")
+
+
+async def queue_archive(service: Service, intake: Intake, upload: str) -> int:
+    """Put a stored archive into the queue; returns the run. Archives that grow when they are unpacked cannot fill the disk."""
+
+    def submit() -> int:
+        _check_disk(service, ROOM)
+        return submit_archive(service, intake, upload)
+
+    return await asyncio.wrap_future(_checks.submit(submit))
 
 
 def submit_archive(service: Service, intake: Intake, upload: str) -> int:

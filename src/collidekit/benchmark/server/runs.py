@@ -9,6 +9,7 @@ from fastapi import HTTPException
 from collidekit.benchmark.server.service import Service
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Role, Run, User
+from collidekit.benchmark.store.logs import log_files
 from collidekit.benchmark.store.versions import scoring_hash
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
@@ -73,7 +74,8 @@ def _run(service: Service, run: int) -> Run:
 def log_text(service: Service, run: Run, last: int | None = None) -> str:
     """Return the log of a run, or its last characters."""
     found = []
-    for path in sorted(service.store.run_folder(run).glob("*/*.log")):
+    folder = service.store.run_folder(run)
+    for path in sorted(folder / log.name for log in log_files(folder) if "/" in log.name):
         found.append(f"== {path.stem} on {path.parent.name}\n{_end_of(path, last or LONGEST_LOG)}")
     text = "\n".join(found)
     return text if last is None else text[-last:]
@@ -82,12 +84,15 @@ def log_text(service: Service, run: Run, last: int | None = None) -> str:
 def _end_of(path: Path, last: int) -> str:
     """Return the last bytes of a log as text; a link is not followed."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(path, "rb", opener=_without_links) as file:  # it closes what is a folder, as os.fdopen does not
+            file.seek(max(0, file.seek(0, os.SEEK_END) - last))
+            return without_controls(file.read(last).decode("utf-8", "replace"))
     except OSError:
         return ""
-    with os.fdopen(handle, "rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - last))
-        return without_controls(file.read(last).decode("utf-8", "replace"))
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def cancel(service: Service, run: int, user: User) -> Run:

@@ -6,10 +6,14 @@ import time
 from pathlib import Path
 
 from collidekit.benchmark.sandbox.choose import choose_sandbox
+from collidekit.benchmark.sandbox.system import shown_by
 from collidekit.benchmark.store import Store
 from collidekit.benchmark.worker import Worker
 from collidekit.errors import CollidekitError
 from collidekit.lease import began_at
+
+WITH_SYSTEM = ("bubblewrap", "podman")
+"""Sandboxes that show programs and Python of this machine."""
 
 
 def make_worker(
@@ -24,6 +28,10 @@ def make_worker(
     store = Store(url, folder, new=False)
     private = [store.database.path] if store.database.path else []
     sandbox = choose_sandbox(engine, image=image, pull=pull, trust=trust, private=tuple(private))
+    if sandbox.name in WITH_SYSTEM and (shown := shown_by(store.folder)):
+        raise CollidekitError(
+            f"{store.folder}: lies in {shown}, which every submission can read; keep the store elsewhere, such as in /srv"
+        )
     made = Worker(store, sandbox, name=name)
     if child:
         threading.Thread(target=_stop_with_parent, args=(made, child), daemon=True).start()

@@ -36,6 +36,8 @@ class ArchiveLimits:
     size: int = 1024**3
     """Bytes."""
     depth: int = 30
+    path: int = 1000
+    """Bytes of the longest path; a disk takes 4096 with the folders above."""
 
 
 def unpack(path: Path, target: Path, limits: ArchiveLimits) -> Path:
@@ -92,6 +94,8 @@ class _Writer:
             raise CollidekitError(f"the archive holds {shown}, a name that cannot be used for a file")
         if len(parts) > self.limits.depth:
             raise CollidekitError(f"the archive holds {shown}, which lies more than {self.limits.depth} folders deep")
+        if len(name.encode()) > self.limits.path:
+            raise CollidekitError(f"the archive holds {shown}..., a path of more than {self.limits.path} bytes")
         return None if set(parts) & set(LEFT_OUT) else self.target.joinpath(*parts)
 
     def folder(self, path: Path) -> None:

@@ -36,7 +36,7 @@ def read_log(folder: Path, name: str, offset: int = 0, largest: int = PIECE) -> 
     """Return a piece of a log and where the next one begins; an empty text where nothing more is there yet."""
     if name not in {log.name for log in log_files(folder)}:
         raise CollidekitError(f"log {name[:100]!a}: the run has no such log")
-    with open(os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with open(folder / name, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW)) as file:
         file.seek(max(offset, 0))
         content = file.read(largest)
     return content.decode("utf-8", "replace"), max(offset, 0) + len(content)

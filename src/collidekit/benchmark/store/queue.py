@@ -1,6 +1,6 @@
 """The queue: a run is claimed with a lease, kept by heartbeats, and ends once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,20 +12,25 @@ from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
 from collidekit.benchmark.store.records import Run
 from collidekit.benchmark.store.rows import run_by_id
-from collidekit.benchmark.store.tables import attempts, runs, scores, versions
+from collidekit.benchmark.store.tables import attempts, runs, scores, versions, workers
 from collidekit.benchmark.store.text import stored_text
 
 MOST_LOSSES = 3
 """Tries of a run that may fail by a fault of the service: a worker that stops responding, or a machine that fails."""
 MOST_ATTEMPTS = 20
 """Times that a run may be claimed."""
+CLOCK_STEP = 5.0
+"""Seconds by which a clock may be set back without any notice."""
 ENDED_BY_WORKER = (*(state.value for state in State if state.final), "failed", "given back")
 """Outcomes of an attempt that its worker has written."""
 
 
-def claim(connection: Connection, database: Database, worker: str, lease_seconds: float) -> Run | None:
-    """Give the oldest waiting run to a worker; None where no run waits."""
-    query = select(runs.c.id).where(runs.c.state == State.PENDING.value).order_by(runs.c.id).limit(1)
+def claim(
+    connection: Connection, database: Database, worker: str, lease_seconds: float, without: Collection[int] = ()
+) -> Run | None:
+    """Give the oldest waiting run to a worker, of other users than ``without``; None where no run waits."""
+    query = select(runs.c.id).where(runs.c.state == State.PENDING.value, runs.c.user_id.not_in(without))
+    query = query.order_by(runs.c.id).limit(1)
     if (run := connection.execute(_locked(query, database)).scalar()) is None:
         return None
     chosen = (runs.c.id == run) & (runs.c.state == State.PENDING.value)
@@ -47,7 +52,8 @@ def folder_of(run: int, attempt: int) -> str:
 
 
 def heartbeat(connection: Connection, run: Run, worker: str, lease_seconds: float) -> bool:
-    """Extend the lease; False where the run is not this worker's any more."""
+    """Extend the lease, and note that the worker lives; False where the run is not this worker's any more."""
+    connection.execute(update(workers).where(workers.c.name == worker).values(seen_at=now()))
     values = {"heartbeat_at": now(), "lease_until": now() + lease_seconds}
     return connection.execute(update(runs).where(_own(run, worker)).values(**values)).rowcount == 1
 
@@ -68,6 +74,11 @@ def finish(
     """
     if values["state"] == State.ERROR.value and values["fault"] == Fault.SERVICE.value:
         return _fail(connection, run, worker, values, for_owners)
+    if values["state"] == State.SUCCESS.value and _canceled_meanwhile(connection, run, worker):
+        values, details = (
+            {**values, "state": State.CANCELED.value, "reason": "canceled while it was scored", "scores": None},
+            None,
+        )
     written = {**values, "finished_at": now(), "lease_until": None}
     if connection.execute(update(runs).where(_own(run, worker)).values(**written)).rowcount != 1:
         return _finished_before(connection, run, worker)
@@ -77,6 +88,12 @@ def finish(
     told = {name: values.get(name) for name in ("state", "fault", "reason")} | _details(for_owners)
     record(connection, worker, "finish", f"run {run.id}", {"attempt": run.attempt, **told})
     return True
+
+
+def _canceled_meanwhile(connection: Connection, run: Run, worker: str) -> bool:
+    """Return whether somebody asked to stop a run of this worker; from now on until the end of the transaction nobody can."""
+    query = select(runs.c.cancel_requested_at).where(_own(run, worker)).with_for_update()
+    return connection.execute(query).scalar() is not None
 
 
 def _fail(connection: Connection, run: Run, worker: str, values: Mapping[str, Any], for_owners: str) -> bool:
@@ -128,6 +145,9 @@ def give_back(connection: Connection, run: Run, worker: str, reason: str) -> boo
 
 def expire(connection: Connection, database: Database) -> list[int]:
     """End the leases that are over: each run waits again, or ends with a reason; returns their numbers."""
+    ahead = update(runs).where(runs.c.state == State.RUNNING.value, _of_the_future())
+    length = runs.c.lease_until - runs.c.heartbeat_at
+    connection.execute(ahead.values(lease_until=now() + length, heartbeat_at=now()))
     query = select(runs.c.id, runs.c.attempt, runs.c.losses, runs.c.worker, runs.c.cancel_requested_at)
     query = query.where(runs.c.state == State.RUNNING.value, runs.c.lease_until < now()).order_by(runs.c.id)
     found = connection.execute(_locked(query, database)).mappings().all()
@@ -143,9 +163,14 @@ def expire(connection: Connection, database: Database) -> list[int]:
 
 def work_waits(connection: Connection) -> bool:
     """Return whether a run waits or a lease is over; it only reads."""
-    over = (runs.c.state == State.RUNNING.value) & (runs.c.lease_until < now())
+    over = (runs.c.state == State.RUNNING.value) & ((runs.c.lease_until < now()) | _of_the_future())
     query = select(func.count()).select_from(runs).where((runs.c.state == State.PENDING.value) | over)
     return connection.execute(query).scalar_one() > 0
+
+
+def _of_the_future() -> Any:
+    """The condition that the clock of the database was set back since the last heartbeat: a lease would end too late."""
+    return runs.c.heartbeat_at > now() + CLOCK_STEP
 
 
 def _own(run: Run, worker: str) -> Any:

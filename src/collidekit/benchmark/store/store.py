@@ -1,7 +1,7 @@
 """The store: users, benchmarks, uploads and runs in a database, files in a folder."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -355,14 +355,17 @@ class Store:
 
     # work
 
-    def claim(self, worker: str, lease_seconds: float = LEASE_SECONDS) -> Run | None:
-        """Give the oldest waiting run to a worker; None where no run waits. Leases that are over end first."""
+    def claim(self, worker: str, lease_seconds: float = LEASE_SECONDS, without: Collection[int] = ()) -> Run | None:
+        """Give the oldest waiting run to a worker; None where no run waits. Leases that are over end first.
+
+        ``without`` are the ids of users whose runs are not given.
+        """
         with self._read() as connection:
             if not queue.work_waits(connection):
                 return None
         with self._write() as connection:
             queue.expire(connection, self.database)
-            return queue.claim(connection, self.database, worker, lease_seconds)
+            return queue.claim(connection, self.database, worker, lease_seconds, without)
 
     def heartbeat(self, run: Run, worker: str, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Extend the lease of a claimed run; False where it is lost and the worker has to stop."""
@@ -377,6 +380,8 @@ class Store:
     def finish(self, run: Run, worker: str, result: RunResult) -> bool:
         """Write how a claimed run ended; False where it is lost, and nothing is written."""
         values, details = columns_of(result)
+        if run.scorer_version and result.scorer_version:  # a worker of another version has another scorer
+            values["scorer_version"] = result.scorer_version
         with self._write() as connection:
             return queue.finish(connection, run, worker, values, details, result.details)
 

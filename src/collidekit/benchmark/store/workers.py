@@ -26,7 +26,8 @@ def worker_stopped(connection: Connection, name: str) -> None:
 
 
 def _alive() -> Any:
-    return workers.c.stopped_at.is_(None) & (workers.c.seen_at > now() - ALIVE)
+    """The condition that a worker runs; one that was seen in the future was seen before the clock was set back."""
+    return workers.c.stopped_at.is_(None) & workers.c.seen_at.between(now() - ALIVE, now() + ALIVE)
 
 
 def alive_workers(connection: Connection) -> int:

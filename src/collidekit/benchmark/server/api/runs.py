@@ -47,7 +47,7 @@ def show_run(request: Request, run: RunId, user: Anyone) -> RunOut:
     found, full = seen_run(service, run, user)
     shown = RunOut.of(found, None if found.state.final else service.store.queue_place(run))
     if found.scores and (scores := service.store.scores(run)):
-        shown = shown.model_copy(update={"score_notes": score_notes(scores)})
+        shown = shown.model_copy(update={"score_notes": score_notes(scores, found.notes or ())})
     return shown if full else shown.model_copy(update={"parameters": {}, "reason": ""})
 
 

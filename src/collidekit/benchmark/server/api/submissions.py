@@ -10,7 +10,7 @@ from collidekit.benchmark.server import intake as taken
 from collidekit.benchmark.server.access import for_api
 from collidekit.benchmark.server.api.models import NewRun, RunOut
 from collidekit.benchmark.server.errors import problems
-from collidekit.benchmark.server.intake import Intake, receive, submit_archive
+from collidekit.benchmark.server.intake import Intake, queue_archive, receive
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.store import Role, User
 from collidekit.benchmark.store.text import LONGEST_NAME
@@ -69,7 +69,7 @@ async def submit_upload(
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in KINDS:
         raise HTTPException(415, f"send the archive itself, with a header 'Content-Type' of {', '.join(KINDS)}")
     upload = await receive(service, intake, request.stream(), name or "submission", checksum)
-    return await run_in_threadpool(lambda: _run(service, submit_archive(service, intake, upload)))
+    return await run_in_threadpool(_run, service, await queue_archive(service, intake, upload))
 
 
 def _intake(

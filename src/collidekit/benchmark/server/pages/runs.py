@@ -151,7 +151,7 @@ def _scores(service: Service, run: Run) -> list[dict[str, Any]]:
 def _score_notes(service: Service, run: Run) -> list[str]:
     """Return how many trainings of an ensemble count, and what a reader of the scores must know."""
     found = service.store.scores(run.id) if run.scores else None
-    return [] if found is None else score_notes(found)
+    return [] if found is None else score_notes(found, run.notes or ())
 
 
 def _step(step: dict[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from collidekit.benchmark.parameters import Parameter
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.errors import status_of
-from collidekit.benchmark.server.intake import Intake, receive, submit_archive, submit_environment
+from collidekit.benchmark.server.intake import Intake, queue_archive, receive, submit_environment
 from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.pages.public import accepts
 from collidekit.benchmark.server.render import size
@@ -83,7 +83,7 @@ async def _take(
     if not isinstance(file, UploadFile) or not file.filename:
         raise CollidekitError("choose the zip file of your submission")
     upload = await receive(service, intake, _content(file), file.filename)
-    return await run_in_threadpool(submit_archive, service, intake, upload)
+    return await queue_archive(service, intake, upload)
 
 
 async def _content(file: UploadFile) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 import logging
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collidekit.benchmark.server.security.refusal import refuse
@@ -49,6 +50,8 @@ class SecurityHeaders:
             return
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:  # nobody reads an answer
+            log.info("%s %s: the client went away", scope["method"], scope["path"])
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if not started:
