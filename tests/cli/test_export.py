@@ -63,7 +63,9 @@ def test_the_graph_gives_what_predict_gives(bundle: Path, trained: Trained, run:
 
 def test_all_that_belongs_to_it_is_there(bundle: Path) -> None:
     there = {path.name for path in bundle.iterdir() if not path.name.startswith("verify.")}
-    assert there == WRITTEN
+    (training_rows,) = there - WRITTEN
+    assert there == {*WRITTEN, training_rows}
+    assert training_rows.startswith("training_rows_")
     checksums = json.loads((bundle / "checksums.json").read_text())
     assert set(checksums) == {path.name for path in bundle.iterdir()} - {"checksums.json"}
     for name, checksum in checksums.items():
@@ -126,7 +128,7 @@ def test_the_card_says_what_goes_in_and_comes_out(bundle: Path) -> None:
     ("words", "said"),
     [
         (["--layout", "genric"], "did you mean 'generic'"),
-        (["--opset", "23"], "--opset: 23 is none of 17 to 20"),
+        (["--opset", "23"], "--opset: 23 is not in the range 17 to 20"),
         (["--name", "a/b"], "--name"),
         (["--files", "nothere.root"], "nothere.root"),
     ],
@@ -151,7 +153,7 @@ def test_a_bundle_that_is_there_stays_unless_it_is_to_be_replaced(
 
 def test_a_folder_with_other_files_is_not_touched(trained: Trained, refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    assert "no bundle" in refused("export", trained.task, "--files", trained.test, "-o", tmp_path, "--force")
+    assert "not a bundle" in refused("export", trained.task, "--files", trained.test, "-o", tmp_path, "--force")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 

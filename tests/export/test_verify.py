@@ -361,7 +361,7 @@ def test_the_verb_needs_no_torch_and_runs_no_code_of_the_bundle(bundle, tmp_path
 def test_folders_that_are_no_bundle_are_refused(bundle, tmp_path):
     with pytest.raises(CollidekitError, match="there is no such bundle"):
         list(checks(tmp_path / "nothing"))
-    with pytest.raises(CollidekitError, match="is no bundle"):
+    with pytest.raises(CollidekitError, match="is not a bundle"):
         list(checks(tmp_path))
     edit_schema(bundle, format=2)
     with pytest.raises(

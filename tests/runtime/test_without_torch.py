@@ -88,7 +88,7 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
             "input 'constituents' has limit 64, and 9 in analysis 'limit'; give it the same limit",
         ),
         (["--analysis", "where.yaml"], "input 'constituents' has where None, and 'part_e > 5' in analysis 'where'"),
-        (["--with", "best_model.pt"], "best_model.pt: is no bundle"),
+        (["--with", "best_model.pt"], "best_model.pt: is not a bundle"),
         (["-o", "folder.parquet"], "folder.parquet: is a folder; name a file to write"),
         (["-o", "scores.txt"], "predictions are written as .parquet or .root"),
     ],
