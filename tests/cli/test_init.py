@@ -337,7 +337,7 @@ def test_an_event_file_of_spanet(tmp_path: Path, run: Run, refused: Callable[...
         "INPUTS: {SEQUENTIAL: {Jets: {pt: log}}}\nEVENT: {h: [b1, b2]}\nPERMUTATIONS: {h: [[b1, b2], [[b1, b2, b1]]]}\n"
     )
     (tmp_path / "event.yaml").write_text(event)
-    assert "the truth in the files (h_b1, h_b2) is left out" in run("init", "data.h5", "-o", "guess.yaml").output
+    assert "the truth in the files (h_b1, h_b2) is not used" in run("init", "data.h5", "-o", "guess.yaml").output
     said = run("init", "event.yaml", "data.h5", "-o", "my.yaml").output
     assert "Not translated: PERMUTATIONS/h: [['b1', 'b2', 'b1']]" in said
     assert "Target   assignment: h" in said

@@ -77,7 +77,7 @@ def test_truth_is_not_needed_and_settings_come_from_the_analysis(tmp_path: Path)
     path = str(toys.write_table(tmp_path / "events.parquet", table))
     more = "dilepton:\n  methods: {tagged: {method: ellipse, choice: m_lb, jets: {rule: tagged, threshold: 3}}}\n"
     made = reconstruct_to_file(
-        plan(("dilepton: # for the classical methods beside the network\n", more)),
+        plan(("dilepton: # comparison with classical methods\n", more)),
         [path],
         tmp_path / "out.root",
         ["max_m_lb"],
@@ -90,7 +90,7 @@ def test_truth_is_not_needed_and_settings_come_from_the_analysis(tmp_path: Path)
 def test_a_wrong_setting_of_a_method_is_named_by_check_and_by_the_verb(tmp_path: Path) -> None:
     wrong = plan(
         (
-            "dilepton: # for the classical methods beside the network\n",
+            "dilepton: # comparison with classical methods\n",
             "dilepton:\n  methods: {ellipse: {choice: mlb}}\n",
         )
     )

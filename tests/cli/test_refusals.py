@@ -49,7 +49,7 @@ def test_a_wrong_setting_is_said_before_any_verdict(check: Callable[..., tuple[i
 def test_test_files_that_are_training_files(check: Callable[..., tuple[int, str]]) -> None:
     code, said = check(toys.TOY, None, "-t", "rows.root")
     assert code == 2
-    assert "stand in the training files too" in said
+    assert "test rows have an event number (event) of the training files" in said
 
 
 def test_an_event_number_that_is_a_condition(check: Callable[..., tuple[int, str]]) -> None:

@@ -52,7 +52,7 @@ def test_workers_and_threads_decide_nothing(trained: Trained) -> None:
         (("--set", "optimizer=Adamm"), "--optimizer"),
         (("--set", "augmentation=rotaton"), "did you mean 'rotation'"),
         (("--from", "nothing.pt"), "nothing.pt: there is no such checkpoint"),
-        (("--set", "freeze=network.phi.*"), "--freeze: is for a training that begins from a checkpoint"),
+        (("--set", "freeze=network.phi.*"), "--freeze: is for a training that starts from a checkpoint"),
     ],
 )
 def test_wrong_settings(trained: Trained, refused: Callable[..., str], words: tuple[str, ...], said: str) -> None:

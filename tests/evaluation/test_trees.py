@@ -75,7 +75,7 @@ def test_the_best_possible_network_does_not_lose(dataset: Dataset) -> None:
 def test_rows_of_another_dataset_are_an_error(dataset: Dataset) -> None:
     wrong = predicted(dataset, 0)
     shuffled = Predictions(wrong.classes, wrong.probabilities, wrong.labels[::-1], wrong.weights, wrong.definitions)
-    with pytest.raises(CollidekitError, match="not those of the predictions"):
+    with pytest.raises(CollidekitError, match="differ from those of the predictions"):
         compare_with_trees(dataset, Split(0.85), sample_of(dataset), shuffled)
 
 

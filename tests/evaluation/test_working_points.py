@@ -72,7 +72,7 @@ def test_what_cannot_be_reached_is_null_with_a_reason(tmp_path) -> None:
     points = working_points(predictions_of(coarse, truth), [0.9, 0.5, 0.1])[0].points
     assert points[0].threshold == points[1].threshold == pytest.approx(0.5)
     assert points[2].threshold is None
-    assert "no cut gets below 0.5" in points[2].reason
+    assert "no cut reaches less than 0.5" in points[2].reason
 
     scores, truth = gaussians(400, 1.0, seed=3)
     found = working_points(predictions_of(norm.cdf(scores), truth), [1e-4])

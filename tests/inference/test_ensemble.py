@@ -98,7 +98,7 @@ def test_classes_in_another_order_are_put_in_order(predicted: dict[str, Predicti
 
 def test_other_classes_are_refused(predicted: dict[str, Predictions]) -> None:
     first = next(iter(predicted.values()))
-    with pytest.raises(CollidekitError, match=r"^b: its classes are top, qcd, those of a are background, signal;"):
+    with pytest.raises(CollidekitError, match=r"^b: its classes are top, qcd, and a has background, signal;"):
         combine({"a": first, "b": replace(first, classes=("top", "qcd"))})
 
 

@@ -44,9 +44,9 @@ def test_one_row_of_nan(checkpoint: Checkpoint, files: list[str], monkeypatch: p
         return answers
 
     monkeypatch.setattr(type(checkpoint.tagger), "predict", spoiled)
-    with pytest.raises(CollidekitError, match=r"a.parquet: row 5: the model answers NaN"):
+    with pytest.raises(CollidekitError, match=r"a.parquet: row 5: the model returns NaN or infinity"):
         predict_files(checkpoint, Plan(checkpoint.analysis), files[:1])
-    with pytest.raises(CollidekitError, match=r"a.parquet: row 5: model 1 answers NaN"):
+    with pytest.raises(CollidekitError, match=r"a.parquet: row 5: model 1 returns NaN or infinity"):
         predict_files_each([checkpoint.tagger, checkpoint.tagger], Plan(checkpoint.analysis), files[:1])
 
 

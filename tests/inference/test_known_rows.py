@@ -151,7 +151,7 @@ def test_a_damaged_sketch_is_one_clear_error(checkpoint: Checkpoint, tmp_path: P
     content["learned_from"][0]["sketch"]["content"] = "AAAA"
     torch.save(content, tmp_path / "damaged.pt")
     with pytest.raises(
-        CollidekitError, match=r"damaged\.pt: what it says of its training rows cannot be read .* copy it again"
+        CollidekitError, match=r"damaged\.pt: its list of training rows cannot be read .* copy it again"
     ):
         load_checkpoint(tmp_path / "damaged.pt")
 

@@ -25,15 +25,15 @@ def data(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("files", ["data/a.root", "data/*.root", "list.txt", "soft.root"])
 def test_an_input_is_never_the_output(data: Path, output: str, files: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data)
-    with pytest.raises(CollidekitError, match=r"is \S+, which is read; give --out another name"):
+    with pytest.raises(CollidekitError, match=r"is the same file as the input \S+; give --out another name"):
         check_output(Path(output), [files], [])
 
 
 def test_nor_a_list_nor_a_model(data: Path) -> None:
     os.link(data / "list.txt", data / "list.parquet")
-    with pytest.raises(CollidekitError, match="which is read"):
+    with pytest.raises(CollidekitError, match="is the same file as the input"):
         check_output(data / "list.parquet", [str(data / "list.txt")], [])
-    with pytest.raises(CollidekitError, match="which is read"):
+    with pytest.raises(CollidekitError, match="is the same file as the input"):
         check_output(data / "model.root", [str(data / "data" / "a.root")], [data / "model.root"])
 
 

@@ -186,7 +186,7 @@ def test_a_published_model_has_its_efficiencies_on_its_card(files: Callable[...,
     for entry in AssignmentTask(**settings).read():
         assert "| " + " | ".join(entry.cells()).replace("<", "&lt;") + " |" in card
     assert "It assigns jets to top, antitop." in card
-    assert "\n\nEfficiency: every slot is right" in card
+    assert "\n\nEfficiency: fraction of the events with all decay products in which every slot is right" in card
 
 
 def test_a_head_is_not_kept_for_other_partners(files: Callable[..., dict[str, object]]) -> None:

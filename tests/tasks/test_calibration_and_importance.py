@@ -40,7 +40,7 @@ def test_calibrated_predictions_and_importance_in_the_report(place: Path) -> Non
 
     text = (task.folder / "report.html").read_text()
     assert "All other numbers of this report use this temperature" in text
-    assert "in a sample of that composition" in text  # the toy has kinematics
+    assert "in a sample with this composition" in text  # the toy has kinematics
     assert '<section id="feature-importance">' in text
     found = ImportanceTask.req(task).read()
     assert [result.score for result in found] == ["SvsB"]

@@ -102,7 +102,7 @@ def test_the_members_never_saw_what_they_were_tested_on(inside: Path) -> None:
 def test_the_report_says_what_folds_are(inside: Path) -> None:
     text = (ReportTask(**FILES, folds=K).folder / "report.html").read_text()
     assert "Each row was predicted by the one of 4 networks that was not trained on it" in text
-    assert "learned from 2 of 4 parts of these rows" in text
+    assert "trained on 2 of 4 parts of these rows" in text
     assert all(name.capitalize() in text for name in NAMES)
     assert "pfn v1, 4 folds" in text
     assert "validation rows, which also chose" not in text
@@ -134,7 +134,7 @@ def test_other_files_are_predicted_by_the_mean_of_all(inside: Path, capsys: pyte
     assert list(found.members) == NAMES
     np.testing.assert_allclose(found.probabilities, np.mean(list(found.members.values()), axis=0), atol=1e-12)
     text = (done(ReportTask(**TEST, folds=K)).folder / "report.html").read_text()
-    assert "The test files were predicted by the mean of 4 networks, of which each learned from 2 of 4 parts" in text
+    assert "The test files were predicted by the mean of 4 networks. Each network was trained on 2 of 4 parts" in text
     assert "pfn v1, mean of 4 folds" in text
     median = done(InferenceTask(**TEST, folds=K, combine="median"))
     assert median.predictions().combination == "median"
@@ -288,7 +288,7 @@ def test_calibrated_folds(inside: Path) -> None:
         ),
         (InferenceTask, {"folds": 5, "combine": "median"}, r"--combine: has an effect only with test files"),
         (InferenceTask, {"folds": 5, "checkpoint": ("a",)}, r"--folds: has no effect with --checkpoint"),
-        (InferenceTask, {"allow_training_rows": True}, r"--allow-training-rows: is for --checkpoint"),
+        (InferenceTask, {"allow_training_rows": True}, r"--allow-training-rows: has an effect only with --checkpoint"),
         (InferenceTask, {"fold": 0, "checkpoint": ("a",)}, r"--fold: has no effect with --checkpoint"),
         (InferenceTask, {"seed": 0, "checkpoint": ("a",)}, r"--seed: has no effect with --checkpoint"),
         (TrainingTask, {"folds": 5}, r"--folds 5: a training learns one fold: name it with --fold, from 0 to 4"),

@@ -125,7 +125,7 @@ def test_help_explains_each_parameter(index: str, law: toys.Law, tmp_path: Path)
     assert run.returncode == 0
     for name in TRAINING_PARAMETERS.split():
         assert f"--{name} " in run.stdout
-    assert "default: the analysis file's training, else epoch_lin_decay" in " ".join(run.stdout.split())
+    assert "default: training of the analysis file, else epoch_lin_decay" in " ".join(run.stdout.split())
 
 
 def test_status_shows_all_that_comes_before(status: str) -> None:

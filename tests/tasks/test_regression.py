@@ -303,7 +303,7 @@ def test_members_of_an_ensemble_estimate_the_same(files: Callable[..., dict[str,
         run_with_requirements(task)
         models[name] = str(next((tmp_path / "results" / "TrainingTask" / "toy" / "v1" / name).rglob("best_model.pt")))
     for name, said in {
-        "b": "'energy' has unit 'TeV', and 'GeV' in",
+        "b": "'energy' has the unit 'TeV', and 'GeV' in",
         "c": "the truth of 'energy' is another one",
         "d": "its values are energy, v, those of",
     }.items():
@@ -400,7 +400,7 @@ def test_a_card_with_residuals(files: Callable[..., dict[str, object]], tmp_path
     assert done.exit_code == 0, done.output
     assert "width (68 %)" in done.output
     card = (tmp_path / "mine" / "README.md").read_text()
-    assert "It gives estimates of energy in GeV." in card
+    assert "It estimates energy in GeV." in card
     assert "| value | unit | rows | bias |" in card
     assert "AUC" not in card
     again = CliRunner().invoke(app, ["predict", "mine", "test.parquet", "-o", "out.parquet"], catch_exceptions=False)

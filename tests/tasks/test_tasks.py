@@ -279,7 +279,7 @@ def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
     folders = {TrainingTask(**FILES, **{**tuned, **more}).folder for more in others}
     assert len({base.folder, *folders}) == 5
-    with pytest.raises(CollidekitError, match=r"--freeze: is for a training that begins from a checkpoint"):
+    with pytest.raises(CollidekitError, match=r"--freeze: is for a training that starts from a checkpoint"):
         TrainingTask(**FILES, freeze="network.phi.*").training_config()
     capsys.readouterr()
     task = train(**tuned, freeze="network.phi.*", verbose=True)

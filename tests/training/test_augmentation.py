@@ -437,7 +437,7 @@ def test_without_momenta(name: str, gaussians: Dataset) -> None:
 
 
 def test_drop_needs_a_collection_and_noise_something_continuous(gaussians: Dataset) -> None:
-    with pytest.raises(CollidekitError, match="augmentation drop: the analysis has no collection to take"):
+    with pytest.raises(CollidekitError, match="augmentation drop: the analysis has no collection of constituents"):
         build_augmentation("drop", gaussians.analysis, {})
     flags = parse_analysis(toys.GAUSSIANS.replace("[x, y]", "[{name: x, kind: flag}]"), "flags.yaml")[0]
     with pytest.raises(

@@ -285,7 +285,7 @@ def test_what_cannot_be_is_said(tune: Any, settings: dict[str, Any], message: st
 
 def test_other_features_and_other_inputs(tune: Any, tmp_path: Path) -> None:
     other = toys.TOY.replace("      - part_y\n", "      - part_r\n")
-    with pytest.raises(CollidekitError, match=r"feature 2 of input 'constituents' is 'part_y', and analysis"):
+    with pytest.raises(CollidekitError, match=r"feature 2 of input 'constituents' is 'part_y', but analysis"):
         tune(data=toys.make_dataset(tmp_path / "a", other, toys.toy_table(200)))
     more = toys.TOY.replace("weight: weight", "  more: {features: [jet_mass]}\nweight: weight")
     with pytest.raises(CollidekitError, match=r"best_model.pt: was trained without input 'more' of analysis"):
