@@ -82,7 +82,7 @@ An [bold]analysis file[/bold] defines the selection, the classes and the inputs 
 Give its path, or the name of a bundled one.
 
 Start with [cyan]collidekit demo[/cyan], or with your own files: [cyan]collidekit init my_jets.root[/cyan].""",
-    epilog="Help for each verb: [cyan]collidekit VERB --help[/cyan]",
+    epilog="Help for each command: [cyan]collidekit COMMAND --help[/cyan]",
     rich_markup_mode="rich",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -15,7 +15,7 @@ ORGANISE, TAKE_PART, RUN = "Organise a benchmark", "Take part", "Store of the ru
 benchmark_app = typer.Typer(
     cls=Verbs,
     help="Open benchmarks: make one, take part in one, run submissions in a sandbox, and rank them.",
-    epilog="Help for each verb: [cyan]collidekit benchmark VERB --help[/cyan]",
+    epilog="Help for each command: [cyan]collidekit benchmark COMMAND --help[/cyan]",
     rich_markup_mode="rich",
     no_args_is_help=True,
 )

@@ -93,7 +93,7 @@ def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> N
     from collidekit.analysis.targets import Assignment
 
     for name, entry in analysis.inputs.items():
-        console.print(f"Input    {name}: {len(entry.features)} features")
+        console.print(f"Input    {name}: {len(entry.features)} feature{'s' if len(entry.features) > 1 else ''}")
     for name, target in analysis.row_targets.items():
         what = ", ".join(target.parents) if isinstance(target, Assignment) else ", ".join(target.values)
         console.print(f"Target   {name}: {literal(what)}")
