@@ -33,7 +33,12 @@ def seconds(engine: Sandbox, runs: int) -> list[float]:
     return found[1:]
 
 
-if __name__ == "__main__":
+def main(runs: int) -> None:
+    """Print the median and the worst time of each engine."""
     for engine in (Trusted(), Bubblewrap(), Podman()):
-        found = seconds(engine, int(sys.argv[1]) if sys.argv[1:] else 20)
+        found = seconds(engine, runs)
         print(f"{engine.name:10} median {statistics.median(found):.3f} s, worst {max(found):.3f} s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 20)

@@ -18,7 +18,7 @@ def test_from_a_training_to_a_model_that_predicts_the_same(tmp_path: Path, train
     assert made.exit_code == 0, made.output
     assert "SvsB" in made.output
     assert "Published: mine (0.00 MB)" in made.output
-    assert "README.md: 4 places marked AUTHOR" in made.output
+    assert "fill in 4 places marked AUTHOR" in made.output
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {"model.safetensors", "model.json", "README.md"}
     for model, out in ((trained.task, "a.parquet"), ("mine", "b.parquet"), ("mine/model.safetensors", "c.parquet")):
         result = run("predict", model, trained.test, "-o", out, "--threads", 1)

@@ -128,7 +128,7 @@ def test_other_suffixes_and_files(predictions: Predictions, tmp_path: Path) -> N
         predictions.write(tmp_path / "p.csv")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(CollidekitError, match=r"broken.parquet: not a readable Parquet file"):
+    with pytest.raises(CollidekitError, match=r"broken.parquet: is not a readable Parquet file"):
         Predictions.read(tmp_path / "broken.parquet")
     import pyarrow as pa
 

@@ -82,12 +82,12 @@ def test_an_ensemble_of_bundles(bundle: Path, files: list[str], tmp_path: Path) 
     [
         (["--calibrated"], "--calibrated: does not apply to a bundle"),
         (["--combine", "mean"], "need an ensemble"),
-        (["--analysis", "order.yaml"], "input 'constituents' has order 'part_e', and 'part_x'"),
+        (["--analysis", "order.yaml"], "input 'constituents' has order 'part_e', but 'part_x'"),
         (
             ["--analysis", "limit.yaml"],
-            "input 'constituents' has limit 64, and 9 in analysis 'limit'; give it the same limit",
+            "input 'constituents' has limit 64, but 9 in analysis 'limit'; use the same limit",
         ),
-        (["--analysis", "where.yaml"], "input 'constituents' has where None, and 'part_e > 5' in analysis 'where'"),
+        (["--analysis", "where.yaml"], "input 'constituents' has where None, but 'part_e > 5' in analysis 'where'"),
         (["--with", "best_model.pt"], "best_model.pt: is not a bundle"),
         (["-o", "folder.parquet"], "folder.parquet: is a folder; name a file to write"),
         (["-o", "scores.txt"], "predictions are written as .parquet or .root"),

@@ -304,8 +304,8 @@ def test_members_of_an_ensemble_estimate_the_same(files: Callable[..., dict[str,
         models[name] = str(next((tmp_path / "results" / "TrainingTask" / "toy" / "v1" / name).rglob("best_model.pt")))
     for name, said in {
         "b": "'energy' has the unit 'TeV', and 'GeV' in",
-        "c": "the truth of 'energy' is another one",
-        "d": "its values are energy, v, those of",
+        "c": "the truth of 'energy' differs from",
+        "d": "its values are energy, v, and",
     }.items():
         words = ["predict", models["a"], "--with", models[name], "test.parquet", "-o", "out.parquet"]
         done = CliRunner().invoke(app, words)

@@ -285,7 +285,7 @@ def test_fine_tuning(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task = train(**tuned, freeze="network.phi.*", verbose=True)
     said = capsys.readouterr().out
     assert f"starting with the weights of {start}" in said
-    assert "network.phi.constituents.0.weight (8x4) stays fixed" in said
+    assert "network.phi.constituents.0.weight (8x4) is frozen" in said
     assert "network.output.0.weight (2x8) is trained" in said
     old, new = (load_content(path)["tagger"] for path in (start, task.folder / "best_model.pt"))
     assert torch.equal(old["network.phi.constituents.0.weight"], new["network.phi.constituents.0.weight"])
