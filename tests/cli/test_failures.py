@@ -37,7 +37,7 @@ def test_explain_leaves_no_half_a_folder(
 def test_the_output_is_no_input(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:
     file = Path(shutil.copy(trained.test, tmp_path / "mine.root"))
     before = file.read_bytes()
-    assert "is mine.root, which is read; give --out another name" in refused(
+    assert "is the same file as the input mine.root; give --out another name" in refused(
         "predict", trained.task, "mine.root", "-o", file
     )
     assert file.read_bytes() == before

@@ -141,7 +141,7 @@ def test_the_name_of_the_file_and_bits(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("collidekit.simulation.samples.find_spec", lambda name: name)
     with pytest.raises(CollidekitError, match=r"must end in .h5 or .hdf5"):
         simulate("ttbar-hadronic", tmp_path / "x.root", 5)
-    with pytest.raises(CollidekitError, match="no collections"):
+    with pytest.raises(CollidekitError, match="has no ragged collections"):
         simulate("ttbar-hadronic", tmp_path / "x.h5", 5, mantissa_bits=12)
 
 

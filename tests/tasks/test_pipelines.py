@@ -30,7 +30,7 @@ def test_a_pipeline_of_b_hive_fixes_the_network_and_the_versions(task: type, net
         **FILES, model_name=network, epochs=2, dataset_version="v7", training_version="v7", test_dataset_version="testfiles_v7"
     ).folder  # fmt: skip
     assert "v7/v7/testfiles_v7" in str(report.folder)
-    with pytest.raises(CollidekitError, match=f"--model-name: {task.__name__} trains {network}"):
+    with pytest.raises(CollidekitError, match=f"--model-name: {task.__name__} always trains {network}"):
         task(**FILES, model_name="pfn").requires()
 
 
