@@ -60,7 +60,7 @@ def make_engine(name: str) -> Sandbox:
 
 def starts_here(engine: Sandbox, folder: Path) -> str:
     """Why an engine cannot start anything here; empty where it can."""
-    return engine.run(make_job(folder, "true")).reason
+    return engine.run(make_job(folder, "true", walltime=90)).reason
 
 
 def make_job(
