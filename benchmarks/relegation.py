@@ -79,7 +79,7 @@ def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, A
 
     import torch
 
-    from collidekit.evaluation.significance.evaluate import Judge
+    from collidekit.evaluation.significance.evaluate import SignificanceEvaluator
     from collidekit.shipped import find_analysis
     from collidekit.simulation.moons import best_of_file
     from collidekit.tasks.base import run_with_requirements
@@ -98,14 +98,14 @@ def one(job: tuple[Path, float, float, int, int, list[str]]) -> list[dict[str, A
     )
     train, test = simulated(folder, noise, events, seed), simulated(folder, noise, TEST_EVENTS, TEST_SEED)
 
-    def judged(objective: str, files: Path) -> Judge:
+    def judged(objective: str, files: Path) -> SignificanceEvaluator:
         task = InferenceTask(config=str(analysis), filelist=(str(train),), test_filelist=(str(files),), seed=seed,
                              objective=objective, n_threads=1)  # fmt: skip
         with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
             run_with_requirements(task)
         merit = task.analysis.figure_of_merit
         assert merit is not None
-        judge = Judge(task.predictions(), merit)
+        judge = SignificanceEvaluator(task.predictions(), merit)
         shutil.rmtree(task.folder)  # half a million rows each
         return judge
 

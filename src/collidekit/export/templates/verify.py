@@ -95,5 +95,5 @@ def checks(folder, threads=4):  # yields title, result and text of each check
     title, found, text = outcome("contents", lambda: (plan(Path(folder), int(threads)), ""))
     yield from (outcome(*one) for one in found) if found else [(title, False, text)]
 if __name__ == "__main__":
-    held = [print("FAILED" if not ok else "ok    ", title, "-", text) or ok for title, ok, text in checks(*(sys.argv[1:] or [Path(__file__).parent]))]
+    held = [print("FAILED" if not ok else "ok    ", title, "-", text) or ok for title, ok, text in checks(*(sys.argv[1:] or [str(Path(__file__).parent)]))]
     sys.exit(0 if all(held) else f"{held.count(False)} of {len(held)} checks failed")
