@@ -124,7 +124,7 @@ def _take(path: Path, own: dict[str, Any], dead: float) -> bool:
                 except PermissionError:  # a folder in which users can remove only their own files, such as /tmp
                     raise CollidekitError(
                         f"{path}: was left by a process of {_describe(holder)} that has ended, and you may not remove it; ask that user to "
-                        "remove it, or give your own folder with --output"
+                        "remove it, or use your own folder with --output"
                     ) from None
                 if f"{_read(aside).get('id')} {_read(aside).get('beat')}" != seen:
                     os.link(aside, path)  # another holder had taken it already: put it back

@@ -112,5 +112,9 @@ def test_pieces_of_analysis_files_are_valid(page, blocks):
         if "dilepton" in content:
             whole["targets"] = OF_DILEPTON
         if "classes" in content and "inputs" not in content:
-            whole = {key: value for key, value in whole.items() if key not in ("kinematics", "discriminators")}
+            whole = {
+                key: value
+                for key, value in whole.items()
+                if key in content or key not in ("kinematics", "discriminators")
+            }
         parse_analysis(yaml.safe_dump(whole, sort_keys=False), page)

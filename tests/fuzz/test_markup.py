@@ -16,10 +16,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A world whose folder, files, analysis, branches and conditions look like markup."""
     world = World(tmp_path_factory.mktemp("hostile") / NAME)
     world.folder.mkdir(parents=True)
-    table = toys.toy_table(120)
+    table = toys.toy_table(180)
     table["br[/b]anch"] = table["label"]
-    toys.write_table(world.folder / "train.parquet", table)
-    toys.write_table(world.folder / "test.parquet", table[:60])
+    toys.write_table(world.folder / "train.parquet", table[:120])
+    toys.write_table(world.folder / "test.parquet", table[120:])
     content = yaml.safe_load(toys.TOY + TRAINING)
     content["training"] |= {"epochs": 10, "learning_rate": 0.02}
     content["name"] = NAME.replace("/", "|")

@@ -134,7 +134,7 @@ def test_other_suffixes_and_files(predictions: Predictions, tmp_path: Path) -> N
 
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
     with pytest.raises(
-        CollidekitError, match=r"other.parquet: not a file of predictions; make one with 'collidekit predict'"
+        CollidekitError, match=r"other.parquet: is not a file of predictions; make one with 'collidekit predict'"
     ):
         Predictions.read(tmp_path / "other.parquet")
 

@@ -133,7 +133,7 @@ def test_another_analysis_needs_the_same_inputs(bundle: Path, files: list[str]) 
     for before, after, said in (
         ("order: part_e", "order: part_x", "input 'constituents' has order 'part_e', but 'part_x'"),
         ("default: -9", "default: 0", "'part_d0' of input 'constituents' has default -9.0, but 0.0"),
-        ("kind: flag", "kind: integer", "'jet_flag' of input 'jet' has kind 'flag', and 'integer'"),
+        ("kind: flag", "kind: integer", "'jet_flag' of input 'jet' has kind 'flag', but 'integer'"),
         ("      - jet_pt\n", "      - {name: jet_pt, bounds: [0, 100]}\n", "'jet_pt' of input 'jet' has bounds None"),
     ):
         with pytest.raises(CollidekitError, match=said):

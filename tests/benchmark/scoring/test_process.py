@@ -187,7 +187,10 @@ def test_a_changed_truth_or_a_wrong_metric_is_the_organiser_s(tmp_path: Path) ->
         ),
         ([{"name": "b", "metric": "brier"}], "metric b: lower is better; set `direction: lower`"),
         ([{**AUC, "direction": "lower"}], "metric auc: higher is better"),
-        ([{**AUC, "settings": {"across": "drop"}}], "metric auc: a drop is between samples, and a phase has only nominal"),
+        (
+            [{**AUC, "settings": {"across": "drop"}}],
+            "metric auc: a drop is between samples, and a phase has only nominal",
+        ),
         ([{**AUC, "settings": {"sample": "up"}}], "sample 'up' is not one of the phase; those are nominal"),
     ):
         wrong = write_benchmark(tmp_path, {"nominal": {"label": labels}}, metrics=metrics)
