@@ -36,6 +36,9 @@ class Connection(Protocol):
     def withdraw(self, run: int) -> None:
         """Take a run from the leaderboard; it stays in the store."""
 
+    def share(self, run: int, member: str) -> None:
+        """Let another user submit under the name of a run."""
+
     def leaderboard(self, benchmark: str, phase: str) -> Board:
         """Return the leaderboard of a phase."""
 
@@ -134,6 +137,10 @@ class LocalConnection:
     def withdraw(self, run: int) -> None:
         """Take a run from the leaderboard; it stays in the store."""
         self.store.withdraw(run, self.user)
+
+    def share(self, run: int, member: str) -> None:
+        """Let another user submit under the name of a run."""
+        self.store.add_member(self.store.run(run).group_id, self.user, self.store.user_named(member))
 
     def leaderboard(self, benchmark: str, phase: str) -> Board:
         """Return the leaderboard of a phase."""

@@ -238,6 +238,27 @@ def cancel(
 
 
 @benchmark_verb(TAKE_PART)
+def share(
+    run: Run,
+    user: Annotated[str, typer.Argument(help="The name of the user.", show_default=False)],
+    store: StoreUrl = None,
+    folder: StoreFolder = None,
+    server: Server = None,
+    token: Token = None,
+) -> None:
+    """Let another user submit under the name of a run. This user can also see and change all runs of that name.
+
+    Example: [cyan]collidekit benchmark share 17 bob --store board.db[/cyan]
+
+    Writes the user into the store.
+    """
+    from collidekit.benchmark.connection import connect
+
+    connect(store, server, token, folder).share(run, user)
+    typer.echo(f"{user} may now submit under the name of run {run}")
+
+
+@benchmark_verb(TAKE_PART)
 def leaderboard(
     benchmark: Annotated[str, typer.Argument(help="The name of a benchmark, or its folder.", show_default=False)],
     phase: Phase = "",

@@ -29,6 +29,7 @@ API = {
     "GET /runs/{run}/log": (401, 403, 403, 200, 200),
     "POST /runs/{run}/cancel": (401, 403, 403, 200, 200),
     "POST /runs/{run}/withdraw": (401, 403, 403, 200, 200),
+    "POST /runs/{run}/members": (401, 403, 403, 200, 200),
     "POST /runs/{run}/rerun": (401, 403, 403, 403, 201),
     "GET /users": (401, 403, 403, 403, 200),
     "POST /users": (401, 403, 403, 403, 201),
@@ -108,6 +109,8 @@ def test_api(served: Served, tmp_path: Path, route: str) -> None:
             address, body = f"{address}?name=up{place}", {"content": content, "headers": headers}
         elif path == "/users" and method == "POST":
             body = {"json": {"name": f"new{place}"}}
+        elif path.endswith("/members"):
+            body = {"json": {"user": "victim"}}
         elif path.endswith(("cancel", "withdraw")) and name == "olga":  # ada has done it to hers
             address = f"/api/v1{path.format(**{**values, 'run': str(submitted(served.store, served.user('ada'), tmp_path / 'x', 'x'))})}"
         answer = served.api(name).request(method, address, **body)  # type: ignore[arg-type]

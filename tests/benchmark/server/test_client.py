@@ -59,6 +59,22 @@ def test_from_submission_to_leaderboard(served: Served, address: str, folder: Pa
     assert served.store.run(run).withdrawn_at is not None
 
 
+def test_a_name_is_shared_by_its_owner(served: Served, address: str, folder: Path) -> None:
+    ada, bob = (Client(address, served.tokens[name]) for name in ("ada", "bob"))
+    run = ada.submit("top_tagging", "", folder, "ours", {}, 1)
+    with pytest.raises(CollidekitError, match=r"the name belongs to others .*collidekit benchmark share"):
+        bob.submit("top_tagging", "", folder, "ours", {}, 1)
+    with pytest.raises(CollidekitError, match=r"run 1|not yours|403|may not"):
+        bob.share(run, "bob")
+    with pytest.raises(CollidekitError, match=r"user 'bbo': there is no such user"):
+        ada.share(run, "bbo")
+    ada.share(run, "bob")
+    second = bob.submit("top_tagging", "", folder, "ours", {}, 1)
+    assert served.store.run(second).group == "ours"
+    with pytest.raises(CollidekitError, match="is not its owner"):
+        bob.share(second, "rita")
+
+
 def test_a_packed_file_needs_a_name(served: Served, address: str, folder: Path, tmp_path: Path) -> None:
     packed = tmp_path / "tagger.zip"
     with zipfile.ZipFile(packed, "w") as archive:

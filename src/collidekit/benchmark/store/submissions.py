@@ -150,7 +150,7 @@ def _group(connection: Connection, database: Database, version: Version, user: U
             record(connection, user.name, "add group", f"group {row['id']}", {"name": name, "benchmark": version.name})
     if not is_member(connection, row["id"], user.id):
         raise CollidekitError(
-            f"submission {name!r}: the name belongs to others in {version.name}, or looks like theirs ({row['name']!r}); give another name, or ask its owner to add you"
+            f"submission {name!r}: the name belongs to others in {version.name}, or looks like theirs ({row['name']!r}); give another name, or ask its owner to run 'collidekit benchmark share'"
         )
     return int(row["id"])
 

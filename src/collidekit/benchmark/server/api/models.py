@@ -94,6 +94,12 @@ class BenchmarkOut(Out):
     phases: list[PhaseOut]
 
 
+class NewMember(In):
+    """A user who may submit under the name of an entry."""
+
+    user: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the user.", examples=["bob"])
+
+
 class NewRun(In):
     """A submission of a container image and commands."""
 

@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 
 from collidekit.benchmark.scoring.labels import score_notes
 from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
-from collidekit.benchmark.server.api.models import RunOut
+from collidekit.benchmark.server.api.models import NewMember, RunOut
 from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.runs import (
     cancel,
@@ -15,6 +15,7 @@ from collidekit.benchmark.server.runs import (
     log_text,
     rerun,
     seen_run,
+    share,
     withdraw,
     without_hidden_scores,
 )
@@ -68,6 +69,12 @@ def cancel_run(request: Request, run: RunId, user: Participant) -> RunOut:
 def withdraw_run(request: Request, run: RunId, user: Participant) -> RunOut:
     """Take a run from the leaderboard; it stays in the store."""
     return RunOut.of(withdraw(service_of(request), run, user))
+
+
+@routes.post("/runs/{run}/members", responses=problems(401, 403, 404))
+def share_run(request: Request, run: RunId, member: NewMember, user: Participant) -> RunOut:
+    """Let another user submit under the name of this run, and see and change its runs; only its owner and organisers may."""
+    return RunOut.of(share(service_of(request), run, user, member.user))
 
 
 @routes.post("/runs/{run}/rerun", status_code=201)
