@@ -162,7 +162,7 @@ class Analysis(Strict):
     """A condition for each class of rows; at least two, or none if only a target of rows is learned."""
     inputs: Annotated[dict[Name, Input], Field(min_length=1)]
     targets: dict[Name, Target] = {}
-    """What a network learns in addition to the classes of rows, or instead of them; not needed for prediction."""
+    """Targets that a network is trained on beside the classes of rows, or instead of them; not needed for prediction."""
     weight: Expression | None = None
     processes: dict[Name, Process] = {}
     class_weights: dict[Name, Annotated[FiniteFloat, Field(ge=0)]] = {}

@@ -82,7 +82,7 @@ class MemberClasses(Kind):
 
 
 class SameOrigin(Kind):
-    """Which constituents of a collection have the same origin, such as a vertex."""
+    """Target of pairs of constituents: whether both have the same origin, such as a vertex."""
 
     collection: Name
     same: Expression
@@ -244,7 +244,7 @@ class Slot(Strict):
 
 
 class Assignment(Kind):
-    """Which constituent is which decay product of which parent, such as the b quark of the top quark."""
+    """Target that assigns constituents to the decay products of parents, such as the b quark of a top quark."""
 
     collection: Name
     """The collection whose constituents fill the slots."""

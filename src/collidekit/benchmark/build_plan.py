@@ -41,7 +41,7 @@ class Source(Part):
 
 
 class BuildPlan(Part):
-    """How ``collidekit benchmark build`` makes the files."""
+    """Instructions for ``collidekit benchmark build``."""
 
     analysis: str = Field(min_length=1)
     """Path of an analysis file, relative to the benchmark file, or the name of a bundled one."""

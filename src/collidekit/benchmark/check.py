@@ -1,4 +1,4 @@
-"""Whether a benchmark is complete: metrics, checksums and keys fit, the scorer takes its truth, and no file gives it away."""
+"""Checks of a benchmark: metrics, checksums and keys fit, the scorer accepts the truth, and no public file reveals it."""
 
 from collidekit.benchmark.check_leaks import check_features, check_shared_rows, check_training
 from collidekit.benchmark.check_truth import check_truth

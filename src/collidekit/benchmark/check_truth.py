@@ -1,4 +1,4 @@
-"""Whether the scorer takes the truth of a benchmark: it is read as the scorer reads it, and a made-up submission is scored."""
+"""Check of the truth of a benchmark: read it as the scorer does, and score a made-up submission."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Where runs are kept: a store on this machine, or a server. The command says the same words to both."""
+"""Connections to the place that keeps runs, a store on this machine or a server, with one interface for both."""
 
 from collections.abc import Mapping
 from functools import cached_property

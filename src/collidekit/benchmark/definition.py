@@ -72,11 +72,11 @@ class Benchmark(Part):
     ensemble: Ensemble = Ensemble()
     references: list[Reference] = []
     build: BuildPlan | None = None
-    """How ``collidekit benchmark build`` makes the files."""
+    """Instructions for ``collidekit benchmark build``."""
     old_format: bool = False
     """True for a benchmark of ROB: its commands find data/, results/ and mydata/ as they do there."""
     folder: Path = Field(Path(), exclude=True)
-    """Where the file lies; set when it is read."""
+    """Folder of the file; set when the file is read."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -16,7 +16,7 @@ from collidekit.files import write_text
 
 @frozen
 class Converted:
-    """What was written, and what is to be known of the conversion."""
+    """Result of a conversion: the written file, and notes for the organiser."""
 
     folder: Path
     jets: int

@@ -31,7 +31,7 @@ class OldBenchmark:
     """A benchmark that was read from files of ROB, and what is to be known of the conversion."""
 
     content: dict[str, Any]
-    """As it goes into a benchmark file."""
+    """The value as it is written into a benchmark file."""
     warnings: list[str]
 
     def benchmark(self, folder: Path) -> Benchmark:

@@ -152,7 +152,7 @@ class Metric(Part):
 
 
 class Ensemble(Part):
-    """How the runs of an ensemble become one score."""
+    """Rule that combines the runs of an ensemble into one score."""
 
     rule: Literal["median", "mean"] = "median"
     outliers: Literal["none", "rob"] = "none"

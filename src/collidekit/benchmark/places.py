@@ -1,4 +1,4 @@
-"""What a step of a participant finds in its sandbox: folders, files and environment."""
+"""Folders, files and environment that a step of a submission gets in its sandbox."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How a run of a submission ended."""
+"""Result of a run of a submission."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class StepOutcome:
 
 @frozen
 class RunResult:
-    """How a run ended. Scores exist only where it succeeded, and then they are all finite."""
+    """Result of a run. Only a successful run has scores, and they are all finite."""
 
     state: State
     fault: Fault | None = None
@@ -40,11 +40,11 @@ class RunResult:
     predictions: dict[str, Path] = field(factory=dict)
     """The predictions of each sample as the reader accepted them, npz."""
     notes: tuple[str, ...] = ()
-    """What the participant should know, such as that the order of the rows could not be checked."""
+    """Notes for the participant, such as that the order of the rows could not be checked."""
     scorer_version: str = ""
     """Version of the scorer of the code that ran here."""
     details: str = ""
-    """What the organiser needs to know besides, such as paths; not for participants."""
+    """Details for the organiser, such as paths; not shown to participants."""
 
     @property
     def wall_seconds(self) -> float:

@@ -47,7 +47,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 
 
 class _ArrayType:
-    """What a pickle names as the type of an array; it does nothing itself."""
+    """Placeholder for the array types that a pickle names; it does nothing itself."""
 
 
 def _empty_array(kind: Any, shape: Any, code: Any) -> Any:

@@ -43,7 +43,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Runner(Protocol):
-    """What runs a submission; ``run_submission`` by default."""
+    """Function that runs a submission; ``run_submission`` by default."""
 
     def __call__(
         self, benchmark: Benchmark, phase: str, submission: Submission, work: Path, sandbox: Sandbox, *, seed: int,
@@ -75,7 +75,7 @@ class Worker:
         self.stopping.set()
 
     def stop_on_signals(self) -> None:
-        """From now on signals that ask a process to end stop the worker; a second one has its usual effect."""
+        """Stop the worker at the first signal that ends a process; a second one has its usual effect."""
 
         def end(number: int, frame: object) -> None:
             self.stop()

@@ -1,4 +1,4 @@
-"""When the phases begin and end, for platforms on which they follow one another."""
+"""Start and end of the phases, for platforms on which phases follow one another."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -31,7 +31,7 @@ _UNPROMISED = {
     "processes": "processes: counted by user id, and not by control group",
     "cpus": "CPU share: processes are put on some of the CPUs, and may leave them",
 }
-"""What is not promised where a control group does not limit it."""
+"""Limits that are not guaranteed without control groups."""
 
 
 @define

@@ -25,7 +25,7 @@ LONGEST_START = 20.0
 
 
 class StartError(Exception):
-    """What bubblewrap said when it could not set the sandbox up."""
+    """Message of bubblewrap when it could not set up the sandbox."""
 
 
 @frozen

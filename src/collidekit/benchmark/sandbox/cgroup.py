@@ -18,7 +18,7 @@ PERIOD = 100_000
 
 @frozen
 class Usage:
-    """What the processes of a control group have used; None where it cannot be told."""
+    """Use of resources by the processes of a control group; None if it is unknown."""
 
     cpu_seconds: float | None = None
     peak_memory: int | None = None

@@ -1,4 +1,4 @@
-"""Where this process may make control groups: below its own in version 1, beside its own in version 2."""
+"""Places where this process may make control groups: below its own in version 1, beside its own in version 2."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which engine runs the code of participants: one that was tried out and holds, never less than that without a word."""
+"""Choice of the engine that runs submissions. The engine must pass its probe; a weaker one is never used silently."""
 
 import shutil
 from pathlib import Path

@@ -18,7 +18,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class OutputError(Exception):
-    """What is wrong with the output, in one sentence for the participant."""
+    """Error in the output, as one sentence for the participant."""
 
 
 @frozen

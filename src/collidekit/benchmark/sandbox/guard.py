@@ -9,7 +9,7 @@ _SCRIPT = 'read -r ended || exec "$0" rm --force "$@"'
 
 @contextmanager
 def guarded(engine: str, container: str, *options: str) -> Iterator[None]:
-    """Within the block, the death of this process by any signal removes the container; ``options`` are those of ``rm``."""
+    """Remove the container if this process is killed within the block; ``options`` are passed to ``rm``."""
     process = subprocess.Popen(
         ["/bin/sh", "-c", _SCRIPT, engine, *options, container],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

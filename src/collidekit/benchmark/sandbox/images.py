@@ -12,7 +12,7 @@ _LONGEST_PULL = 900
 
 
 class ImageError(Exception):
-    """Why an image cannot be used, in one sentence."""
+    """Error: an image cannot be used; one sentence says why."""
 
 
 @frozen
@@ -22,7 +22,7 @@ class Image:
     identity: str
     """The id that is run: what the name means may change, this does not."""
     digest: str
-    """What is recorded: the digest of the registry where there is one."""
+    """Recorded identity: the digest of the registry if there is one."""
     volumes: tuple[str, ...] = ()
     path: str = ""
     """Value of PATH in the image."""

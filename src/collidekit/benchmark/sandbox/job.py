@@ -49,7 +49,7 @@ class Job:
 
 @frozen
 class Outcome:
-    """How a command ended."""
+    """Outcome of a command."""
 
     ok: bool
     """True where the exit code is 0 and no limit was exceeded."""
@@ -69,7 +69,7 @@ class Outcome:
 
 @frozen
 class Probe:
-    """Whether a sandbox works here: each layer that was tried, and for the first that fails what to do."""
+    """Result of the probe of a sandbox: the tested layers, and a remedy for the first one that fails."""
 
     works: bool
     engine: str
@@ -80,7 +80,7 @@ class Probe:
     enforced: tuple[str, ...] = ()
     """The limits that were tested and hold."""
     not_enforced: tuple[str, ...] = ()
-    """What this engine cannot promise here."""
+    """Guarantees that this engine cannot give on this machine."""
 
 
 class Sandbox(Protocol):

@@ -1,4 +1,4 @@
-"""What is said of a command that has ended: one sentence for the participant."""
+"""Outcome of a command as one sentence for the participant."""
 
 import signal
 from typing import Any

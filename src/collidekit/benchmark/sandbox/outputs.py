@@ -12,7 +12,7 @@ from collidekit.benchmark.sandbox.tmpfs import file_count, is_full
 
 
 class Output(Protocol):
-    """Where a command writes to."""
+    """Folder that a command writes to."""
 
     def look(self) -> str:
         """Return ``files`` or ``output`` where a limit is exceeded, else an empty string."""

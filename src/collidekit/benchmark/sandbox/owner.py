@@ -1,4 +1,4 @@
-"""Which process started a sandbox: what a killed process leaves behind is found and ended later."""
+"""Mark of the process that started a sandbox, by which the leftovers of a killed process are found and ended."""
 
 import os
 from pathlib import Path

@@ -37,7 +37,7 @@ PATIENCE = 120
 
 
 class EngineError(Exception):
-    """What podman said when it failed."""
+    """Message of podman when it failed."""
 
 
 class Podman:

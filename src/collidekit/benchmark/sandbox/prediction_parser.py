@@ -18,7 +18,7 @@ SPARE = 1 << 30
 
 
 class FileError(Exception):
-    """What is wrong with the file, in one sentence."""
+    """Error in the file, as one sentence."""
 
 
 def main(files: Sequence[tuple[int, str]], key: str, columns: Sequence[str], rows: int, runs: int) -> None:

@@ -24,7 +24,7 @@ LONGEST = 300
 
 
 class PredictionsError(CollidekitError):
-    """What is wrong with the predictions, in one sentence for the participant."""
+    """Error in the predictions, as one sentence for the participant."""
 
 
 @frozen
@@ -32,9 +32,9 @@ class Predictions:
     """Predictions for the rows of a sample, in the order of its features."""
 
     values: NDArray[np.float64] = field(eq=False)
-    """Of shape (runs, rows, columns), finite and in range."""
+    """Values of shape (runs, rows, columns), finite and in range."""
     notes: tuple[str, ...] = ()
-    """What a participant should know, such as that the order of a npy file cannot be checked."""
+    """Notes for the participant, such as that the order of a npy file cannot be checked."""
 
     def write(self, path: Path) -> Path:
         """Write the values to a npz file, as ``values``."""

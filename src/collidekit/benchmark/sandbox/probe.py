@@ -60,7 +60,7 @@ class Attack:
     layer: str
     command: str
     word: str
-    """What the reason must say."""
+    """Word that the reason must contain."""
     limits: JobLimits = LIMITS
 
 
@@ -151,7 +151,7 @@ class _Runner:
 
 @contextmanager
 def _secret() -> Iterator[None]:
-    """Within the block, the environment of this process has a variable that a command must not see."""
+    """Set a variable in the environment of this process, which a command must not see."""
     os.environ[SECRET] = "secret"
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which layer of this machine an error of an engine is about, and what to do."""
+"""Layer of the machine that causes an error of an engine, and its remedy."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ _SETTINGS = "in /etc/containers/containers.conf"
 class _Rule:
     engine: str
     pattern: str
-    """What the message of the engine looks like."""
+    """Pattern of the message of the engine."""
     layer: str
     """The layer that it is about; empty keeps the one that was tried."""
     remedy: str

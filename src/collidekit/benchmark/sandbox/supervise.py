@@ -21,7 +21,7 @@ ASK = 1.0
 
 @frozen
 class Ending:
-    """How a process ended; ``cause`` names what ended it: walltime, canceled, log, or what ``broken`` said."""
+    """End of a process; ``cause`` is walltime, canceled, log, or the text that ``broken`` returned."""
 
     exit_code: int
     cause: str

@@ -1,4 +1,4 @@
-"""What the processes of a sandbox use while they run, and which limit they exceed."""
+"""Resources that the processes of a sandbox use while they run, and the limit that they exceed."""
 
 import os
 from pathlib import Path

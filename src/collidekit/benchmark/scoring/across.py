@@ -1,4 +1,4 @@
-"""From the samples of a phase to one score: nominal, worst, mean, or the drop from nominal to worst."""
+"""One score from the samples of a phase: nominal, worst, mean, or the drop from nominal to worst."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -18,10 +18,10 @@ class Entry:
     scores: Scores | None
     user: str = ""
     reason: str = ""
-    """Why there are no scores."""
+    """Reason for missing scores."""
     withdrawn: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What is shown beside the scores, such as the image digest."""
+    """Facts that are shown beside the scores, such as the image digest."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Row:
     name: str
     scores: dict[str, Score]
     rank: int | None = None
-    """Of entries with the same rank none is better than another; None for published results."""
+    """Rank; entries with the same rank do not differ significantly. None for published results."""
     tied: bool = False
     """True where another entry has the same rank."""
     run: int | str | None = None
@@ -54,9 +54,9 @@ class Row:
     reference: bool = False
     source: str = ""
     to_above: Difference | None = None
-    """What the entry above has more than this one; None for the first entry and for references."""
+    """Difference of the entry above to this one; None for the first entry and for references."""
     to_leader: Difference | None = None
-    """What the first entry of this rank has more."""
+    """Difference of the first entry of this rank to this one."""
     error_unknown: bool = False
     """True where the error of the leading metric is not known: the rank is that of the value alone."""
     runs: int = 1

@@ -1,4 +1,4 @@
-"""From the runs of an ensemble to one number: outlier rule, median or mean, spread."""
+"""One number from the runs of an ensemble: outlier rule, median or mean, spread."""
 
 import warnings
 from dataclasses import dataclass

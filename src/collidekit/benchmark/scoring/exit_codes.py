@@ -5,7 +5,7 @@ FAILED = 81
 UNFIT = 82
 """The predictions are at fault; the last line of the log says why."""
 MEMORY = 83
-"""Not enough memory."""
+"""The scorer ran out of memory."""
 LATE = 84
 """Killed at the time limit."""
 SECONDS_TO_END = 10

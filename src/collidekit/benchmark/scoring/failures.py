@@ -1,4 +1,4 @@
-"""Why a submission has no scores, and who has to act."""
+"""Reasons for missing scores, and the person who has to act."""
 
 from collidekit.benchmark.states import Fault
 from collidekit.errors import CollidekitError

@@ -64,7 +64,7 @@ class Scores:
     truth: str = ""
     """Fingerprint of the rows, truth and weights; only scores with the same one can be compared."""
     notes: tuple[str, ...] = ()
-    """What a reader of the scores must know, such as too few rows."""
+    """Notes for readers of the scores, such as too few rows."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain Python for JSON."""

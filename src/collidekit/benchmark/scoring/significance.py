@@ -1,4 +1,4 @@
-"""Whether one entry is better than another: the paired difference of the leading metric with its error."""
+"""Significance of the difference between two entries: paired difference of the leading metric with its error."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What the API and the pages do with users."""
+"""Actions on users, shared by the API and the pages."""
 
 from fastapi import HTTPException
 

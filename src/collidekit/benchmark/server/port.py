@@ -1,4 +1,4 @@
-"""Whether a server can listen where it is told to, before it prints anything."""
+"""Check that the server can listen at its address, before it prints anything."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""What the API and the pages do with runs."""
+"""Actions on runs, shared by the API and the pages."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What all routes of a server share: the store, the settings, the boards and the templates."""
+"""State shared by all routes of a server: store, settings, boards and templates."""
 
 from typing import Any
 

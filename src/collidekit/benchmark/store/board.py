@@ -1,4 +1,4 @@
-"""What the leaderboard and the queue show."""
+"""Queries for the leaderboard and the queue."""
 
 import math
 from typing import Any

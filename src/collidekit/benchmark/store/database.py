@@ -17,7 +17,7 @@ from collidekit.search.disk import NETWORK, file_system
 from collidekit.search.storage import POSTGRESQL, without_password, without_secrets
 
 BUSY_SECONDS = 30.0
-"""How long a transaction of SQLite waits for another one."""
+"""Time that a transaction of SQLite waits for another one."""
 KINDS = "a file such as board.db, sqlite:///board.db, or postgresql://user@host/database"
 
 

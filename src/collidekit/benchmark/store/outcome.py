@@ -1,4 +1,4 @@
-"""How a run ended, as columns of its row."""
+"""Outcome of a run as columns of its row."""
 
 from typing import Any
 

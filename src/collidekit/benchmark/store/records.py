@@ -110,7 +110,7 @@ class Run:
     lease_until: float | None
     definition_hash: str
     scoring_hash: str
-    """Of what the scores depend on in this phase: runs with the same hash and scorer are comparable."""
+    """Hash of everything that decides the scores of this phase; runs with the same hash and scorer are comparable."""
     scorer_version: str
     code_hash: str
     image_digest: str
@@ -123,7 +123,7 @@ class Run:
     """By metric: value, error, spread, limit."""
     steps: list[dict[str, Any]] | None
     notes: list[str] | None
-    """What the participant should know of a run that went well."""
+    """Notes for the participant on a successful run."""
     folder: str
     """Folder of the last attempt, relative to that of the store."""
 
@@ -150,7 +150,7 @@ class BoardRow:
 
 @frozen
 class QueuePlace:
-    """Where a run stands in the queue."""
+    """Place of a run in the queue."""
 
     position: int
     """1 is the next to be taken; 0 where the run does not wait."""

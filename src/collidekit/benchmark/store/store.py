@@ -41,7 +41,7 @@ from collidekit.benchmark.submission import code_hash, load_submission
 from collidekit.errors import CollidekitError
 
 LEASE_SECONDS = 60.0
-"""How long a worker may be silent before its run is given to another one."""
+"""Time that a worker may be silent before its run is given to another one."""
 
 
 class Store:

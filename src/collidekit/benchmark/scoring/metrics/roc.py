@@ -22,7 +22,7 @@ TARGETS = (0.3, 0.5, 0.7)
 
 @dataclass(frozen=True, eq=False)
 class RunRoc:
-    """What metrics and plots need of the ROC curve of one run."""
+    """ROC curve of one run, as metrics and plots need it."""
 
     auc: float
     auc_error: float

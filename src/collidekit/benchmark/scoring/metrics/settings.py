@@ -8,7 +8,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 
 
 class WrongSetting(ValueError):
-    """What a setting must be."""
+    """Condition that a setting must satisfy."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the API takes and returns."""
+"""Requests and responses of the API."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ class In(BaseModel):
 
 
 class Limits(Out):
-    """What this server takes."""
+    """Limits of this server."""
 
     title: str
     version: str
@@ -117,7 +117,7 @@ class NewRun(In):
 
 
 class Place(Out):
-    """Where a run stands in the queue."""
+    """Place of a run in the queue."""
 
     position: int = Field(description="1 is the next; 0 where the run does not wait.")
     running: int

@@ -1,1 +1,1 @@
-"""What stands between the network and the routes: hosts, headers, sizes, rates, sessions and forms."""
+"""Protection of the routes: hosts, headers, sizes, rates, sessions and forms."""
