@@ -32,7 +32,7 @@ def benchmark(task: str, metric: str, settings: dict[str, Any], direction: str) 
         ("classification", "calibration_error", {"class": "tob"}, "lower", "class: there is no class 'tob' .did you mean 'top'"),
         ("classification", "auc", {"signal": ["w"]}, "higher", "signal: there is no class 'w'; classes are qcd, top"),
         ("classification", "auc", {"background": "w"}, "higher", "background: there is no class 'w'"),
-        ("classification", "auc", {"signal": "top", "background": ["qcd", "top"]}, "higher", "top is both signal and background"),
+        ("classification", "auc", {"signal": ["top"], "background": ["qcd", "top"]}, "higher", "top is both signal and background"),
         ("assignment", "slot_efficiency", {"slot": "a"}, "higher", "slot: the output has no column 'a'"),
         ("assignment", "assignment_efficiency", {"alike": [["q1", "x"]]}, "higher", "alike: the output has no column 'x'"),
         ("assignment", "assignment_efficiency", {"exchange": [[["q1"], ["y"]]]}, "higher", "exchange: the output has no column 'y'"),
@@ -50,8 +50,15 @@ def test_a_drop_needs_several_samples() -> None:
         plan_of(benchmark("classification", "auc", {"across": "drop"}, "lower"), "final")
 
 
-def test_right_names_pass() -> None:
-    settings = {"alike": [["q1", "q2"]], "exchange": [[["q1"], ["q2"]]]}
-    plan_of(benchmark("assignment", "assignment_efficiency", settings, "higher"), "final")
-    plan_of(benchmark("intervals", "width", {"low": "low", "high": "middle"}, "lower"), "final")
-    plan_of(benchmark("classification", "auc", {"signal": "top", "background": ["qcd"]}, "higher"), "final")
+@pytest.mark.parametrize(
+    ("task", "metric", "settings", "direction"),
+    [
+        ("assignment", "assignment_efficiency", {"alike": [["q1", "q2"]], "exchange": [[["q1"], ["q2"]]]}, "higher"),
+        ("intervals", "width", {"low": "low", "high": "middle"}, "lower"),
+        ("classification", "auc", {"signal": ["top"], "background": ["qcd"]}, "higher"),
+    ],
+)
+def test_right_names_reach_the_scorer(task: str, metric: str, settings: dict[str, Any], direction: str) -> None:
+    (found,) = plan_of(benchmark(task, metric, settings, direction), "final").metrics
+    assert (found.metric, found.direction) == (metric, direction)
+    assert {name: found.settings[name] for name in settings} == settings
