@@ -103,13 +103,16 @@ def test_load_benchmark_says_how_to_convert(demo):
         ("range: '[1,10]'", "range: '(1,10]'", "is open at 1"),
         ("range: '[1,10]'", "rnge: '[1,10]'", r"unknown key 'rnge' \(did you mean 'range'"),
         ("workflow:", "workflow: [", "not valid YAML"),
+        ("name: depth", "name: maxDepth", r"benchmark.yaml: cannot be converted: parameters.2.name: "),
+        ("defaultValue: 4", "defaultValue: deep", "cannot be converted: parameters.2: parameter 'depth' is 'deep', and a whole"),
     ],
 )
 def test_what_cannot_be_kept_is_an_error(old, new, said, demo, tmp_path):
     assert old in BENCHMARK
     (demo / "benchmark.yaml").write_text(BENCHMARK.replace(old, new, 1))
-    with pytest.raises(CollidekitError, match=said):
+    with pytest.raises(CollidekitError, match=said) as error:
         convert_old(demo, tmp_path / "new")
+    assert "\n" not in str(error.value)
 
 
 def test_the_demo_without_flowserv_file_is_named_by_its_folder(tmp_path):

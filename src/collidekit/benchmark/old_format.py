@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from pydantic import ValidationError
 
 from collidekit.benchmark.definition import FILE, Benchmark
 from collidekit.benchmark.old_commands import STEPS, actor
@@ -30,13 +31,21 @@ SPREADS = {"bg_reject_std": "bg_reject", "auc_std": "auc"}
 class OldBenchmark:
     """A benchmark that was read from files of ROB, and what is to be known of the conversion."""
 
+    path: Path
+    """The file of ROB."""
     content: dict[str, Any]
     """The value as it is written into a benchmark file."""
     warnings: list[str]
 
     def benchmark(self, folder: Path) -> Benchmark:
-        """Return the benchmark, as if its file lay in a folder."""
-        return Benchmark.model_validate({**self.content, "folder": folder})
+        """Return the benchmark, as if its file lay in a folder; CollidekitError where a value is none of collidekit."""
+        try:
+            return Benchmark.model_validate({**self.content, "folder": folder})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, (*first["loc"], *first.get("ctx", {}).get("place", ()))))
+            said = first["msg"].removeprefix("Value error, ")
+            raise CollidekitError(f"{self.path}: cannot be converted: {where}: {said}") from None
 
 
 def is_old_format(folder: Path) -> bool:
@@ -89,7 +98,7 @@ def read_old_format(folder: Path) -> OldBenchmark:
         "background": "qcd", "phases": _phases(), "steps": steps, "parameters": parameters, "output": {"columns": ["top"], "runs": 1000},
         "metrics": metrics, "order": order, "ensemble": {"rule": "median", "outliers": "rob"}, "old_format": True,
     }  # fmt: skip
-    return OldBenchmark({key: value for key, value in found.items() if value != ""}, warnings)
+    return OldBenchmark(path, {key: value for key, value in found.items() if value != ""}, warnings)
 
 
 def _specification(folder: Path) -> Path:
