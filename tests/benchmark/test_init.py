@@ -91,6 +91,22 @@ def test_parameters_stand_in_the_file(tmp_path):
     assert load_submission(tmp_path / "s", benchmark).parameters == {"depth": 4, "kind": "x"}
 
 
+def test_long_and_multi_line_texts_of_parameters_stay_in_one_line(tmp_path):
+    default = [f"jet_feature_{number}" for number in range(20)] + ["two\nlines: \u2028#", "é"]
+    parameters = [
+        {"name": "columns", "type": "list", "default": default, "help": "Columns to read.\nAll others are\u2028left\x07 out."},
+        {"name": "depth", "type": "int", "required": True, "help": "Depth of the trees.\n\n  From 1 to 9."},
+    ]  # fmt: skip
+    benchmark = write_benchmark(tmp_path / "b", parameters=parameters)
+    name = "a name of " + "many words " * 8
+    file = write_submission(tmp_path / "s", benchmark, name=name.strip()) / "submission.yaml"
+    text = file.read_text()
+    assert "  depth:   # Depth of the trees. From 1 to 9.\n" in text
+    file.write_text(text.replace("  # columns:", "  columns:").replace("depth: ", "depth: 3"))
+    found = load_submission(tmp_path / "s", benchmark)
+    assert (found.name, found.parameters) == (name.strip(), {"columns": default, "depth": 3})
+
+
 def test_nothing_is_overwritten(tmp_path):
     write_submission(tmp_path / "s")
     (tmp_path / "s" / "submission.yaml").write_text("name: mine\ntagger: x\n")

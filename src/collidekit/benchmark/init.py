@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.submission import SUBMISSION_FILE
 from collidekit.errors import CollidekitError
 from collidekit.files import gathering
+from collidekit.plain_text import without_controls
 from collidekit.runtime.folder import read_generic
 from collidekit.runtime.schema import Schema
 
@@ -40,7 +42,7 @@ def write_submission(
     mapping = {} if bundle is None else columns_of_bundle(bundle, benchmark)
     analysis = analysis_for(bundle, benchmark) if bundle and benchmark else None
     fill = {
-        "@NAME@": yaml.safe_dump(name or folder.resolve().name).removesuffix("...\n").strip(),
+        "@NAME@": _yaml_line(name or folder.resolve().name),
         "@COLUMNS@": json.dumps(benchmark.output.columns if benchmark else ["top"]),
         "@EXAMPLE@": EXAMPLES[_kind(benchmark)],
         "@PARAMETERS@": _parameters(benchmark),
@@ -77,15 +79,29 @@ def _parameters(benchmark: Benchmark | None) -> str:
         return ""
     lines = []
     for parameter in shown:
-        value = (
-            yaml.safe_dump(parameter.default, default_flow_style=True).removesuffix("...\n").strip()
-            if parameter.default is not None
-            else ""
-        )
-        help_text = f"  # {parameter.label or parameter.help or parameter.type}"
-        lines.append(f"  {'' if parameter.required else '# '}{parameter.name}: {value}{help_text}")
+        value = "" if parameter.default is None else _yaml_line(parameter.default)
+        about = " ".join(without_controls(parameter.label or parameter.help or parameter.type).split())
+        lines.append(f"  {'' if parameter.required else '# '}{parameter.name}: {value}  # {about}")
     head = "parameters:" if any(parameter.required for parameter in shown) else "# parameters:"
     return "\n".join([head, *lines])
+
+
+class _LineDumper(yaml.SafeDumper):
+    """Writes texts of several lines in double quotes, with escapes instead of line breaks."""
+
+
+_LineDumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None
+    ),
+)
+
+
+def _yaml_line(value: Any) -> str:
+    """Return a value as YAML in one line, however long it is."""
+    text: str = yaml.dump(value, Dumper=_LineDumper, default_flow_style=True, width=inf)
+    return text.removesuffix("...\n").strip()
 
 
 def _copy(source: Any, target: Path, fill: Mapping[str, str]) -> None:
