@@ -301,6 +301,6 @@ def _values(given: list[str] | None) -> dict[str, Any]:
             raise CollidekitError(f"--set {text}: write it as NAME=VALUE")
         try:
             found[name.strip()] = yaml.load(value, Loader=YamlLoader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # such as the date 2026-13-45
             raise CollidekitError(f"--set {name}: {value!r} is not valid YAML") from None
     return found
