@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -147,6 +148,20 @@ def test_a_run_that_is_canceled_starts_nothing_more(benchmark, submission, tmp_p
     assert (found.state, sandbox.jobs) == (State.CANCELED, [])
     found = run(benchmark, submission, tmp_path, sandbox, canceled=lambda: bool(sandbox.jobs))
     assert (found.state, found.reason, found.scores) == (State.CANCELED, "canceled before scoring", None)
+
+
+def test_a_run_can_be_canceled_while_it_is_scored(benchmark, submission, tmp_path):
+    scoring = threading.Event()
+    found = run(
+        benchmark, submission, tmp_path, canceled=scoring.is_set,
+        on_step=lambda sample, step: scoring.set() if step == "scoring" else None,
+    )  # fmt: skip
+    assert (found.state, found.fault, found.reason, found.scores) == (
+        State.CANCELED,
+        None,
+        "canceled during scoring",
+        None,
+    )
 
 
 def write(values, column="top", keys=None):

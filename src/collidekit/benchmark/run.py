@@ -20,6 +20,7 @@ from collidekit.benchmark.sandbox.outcome import SEE_LOG
 from collidekit.benchmark.sandbox.predictions import read_predictions
 from collidekit.benchmark.sandbox.private import refuse_copies_of
 from collidekit.benchmark.scoring.arrays import write_predictions
+from collidekit.benchmark.scoring.failures import ScoringCanceled
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.benchmark.scoring.version import SCORER_VERSION
@@ -28,7 +29,9 @@ from collidekit.benchmark.submission import Submission, check_files, code_hash
 from collidekit.benchmark.without_folders import without_folders
 from collidekit.errors import CollidekitError
 
-Scorer = Callable[[Benchmark, str, dict[str, Path]], Scores]
+Canceled = Callable[[], bool]
+Scorer = Callable[[Benchmark, str, dict[str, Path], Canceled], Scores]
+"""Function that scores the predictions of the samples; it asks whether the run was canceled, and raises ScoringCanceled then."""
 SCORING_TIME = 900.0
 """Seconds that the scorer may take."""
 
@@ -41,8 +44,8 @@ class _Stopped(Exception):
         self.state, self.fault, self.reason, self.details = state, fault, reason, details
 
 
-def _score(benchmark: Benchmark, phase: str, predictions: dict[str, Path]) -> Scores:
-    return score_in_process(benchmark, phase, predictions, SCORING_TIME)
+def _score(benchmark: Benchmark, phase: str, predictions: dict[str, Path], canceled: Canceled) -> Scores:
+    return score_in_process(benchmark, phase, predictions, SCORING_TIME, canceled=canceled)
 
 
 def run_submission(
@@ -53,7 +56,7 @@ def run_submission(
     sandbox: Sandbox,
     *,
     seed: int = 0,
-    canceled: Callable[[], bool] = lambda: False,
+    canceled: Canceled = lambda: False,
     on_step: Callable[[str, str], None] = lambda sample, step: None,
     score: Scorer = _score,
 ) -> RunResult:
@@ -97,7 +100,7 @@ class _Run:
     work: Path
     sandbox: Sandbox
     seed: int
-    canceled: Callable[[], bool]
+    canceled: Canceled
     on_step: Callable[[str, str], None]
     steps: list[StepOutcome] = field(factory=list)
     notes: list[str] = field(factory=list)
@@ -114,7 +117,10 @@ class _Run:
         self.predictions = {name: self.predictions[name] for name in samples}
         self._go_on("scoring")
         self.on_step("", "scoring")
-        found = score(self.benchmark, self.phase, self.predictions)
+        try:
+            found = score(self.benchmark, self.phase, self.predictions, self.canceled)
+        except ScoringCanceled:
+            raise _Stopped(State.CANCELED, None, "canceled during scoring") from None
         for metric in self.benchmark.metrics:
             value = found.metrics[metric.name].value if metric.name in found.metrics else math.nan
             if not math.isfinite(value):

@@ -19,7 +19,7 @@ from collidekit.benchmark.scoring.arrays import (
     write_predictions,
     write_truth,
 )
-from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
+from collidekit.benchmark.scoring.failures import ScoringCanceled, ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.from_definition import read_truths, score
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.states import Fault
@@ -159,7 +159,7 @@ def test_too_little_memory_for_the_scorer(toy: tuple[Benchmark, np.ndarray], tmp
 
 def test_cancel(toy: tuple[Benchmark, np.ndarray], tmp_path: Path) -> None:
     benchmark, p = toy
-    with pytest.raises(ScoringError, match="canceled"):
+    with pytest.raises(ScoringCanceled, match="canceled"):
         score_in_process(benchmark, "final", written(tmp_path, p), 60, canceled=lambda: True)
 
 

@@ -10,6 +10,10 @@ class ScoringError(CollidekitError):
     fault = Fault.ORGANISER
 
 
+class ScoringCanceled(CollidekitError):
+    """The run was canceled, its worker was stopped, or its lease was lost while it was scored; nobody is at fault."""
+
+
 class UnfitPredictions(ScoringError):
     """Predictions that the metrics of this benchmark cannot judge, such as probabilities that do not add up to 1."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.exit_codes import FAILED, LATE, MEMORY, UNFIT
-from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
+from collidekit.benchmark.scoring.failures import ScoringCanceled, ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.from_definition import plan_of
 from collidekit.benchmark.scoring.result import Scores
 from collidekit.errors import CollidekitError
@@ -43,7 +43,8 @@ def score_in_process(
     ``keys`` (rows,) unless the rows are in the order of the features.
 
     Raises UnfitPredictions where the predictions are at fault, and ScoringError, a fault of the organiser, for all else: a scorer
-    that fails, runs longer than ``timeout`` seconds, needs more than ``memory`` bytes, or answers anything but finite scores.
+    that fails, runs longer than ``timeout`` seconds, needs more than ``memory`` bytes, or answers anything but finite scores. ``canceled`` is asked all the time; where it returns
+    True, the process is killed and ScoringCanceled raised.
     """
     try:
         plan = plan_of(benchmark, phase)
@@ -89,7 +90,7 @@ def _run(command: list[str], folder: Path, timeout: float, canceled: Callable[[]
                 if time.monotonic() > end:
                     return LATE
                 if canceled():
-                    raise ScoringError("the scoring was canceled")
+                    raise ScoringCanceled("the scoring was canceled")
                 time.sleep(POLL)
             return code
         finally:
