@@ -234,12 +234,6 @@ def test_a_strong_feature_is_no_leak(tmp_path):
 @pytest.mark.parametrize(
     ("build", "changed", "said"),
     [
-        ({"phases": {}}, {}, "says nothing of the sample 'nominal'"),
-        (
-            {"phases": {"public": {"nominal": {"files": "data.parquet"}, "more": {"files": "data.parquet"}}}},
-            {},
-            "there is no sample 'more'",
-        ),
         ({**ALL, "value": "x"}, {}, "'value' is needed for the task intervals"),
         (ALL, {"classes": ["qcd", "top", "w"]}, "and those of the analysis qcd, top"),
         ({**ALL, "training": {"files": "data.parquet"}}, {}, "needs one file in 'training'"),

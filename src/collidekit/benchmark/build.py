@@ -98,12 +98,7 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
         yield "training", rows, lambda: write_table(target, {**_features(benchmark, rows), **_truth(benchmark, rows)})
     for name, phase in benchmark.phases.items():
         for sample_name, sample in phase.samples.items():
-            source = build.phases.get(name, {}).get(sample_name)
-            if source is None:
-                raise CollidekitError(
-                    f"{benchmark.folder / FILE}: build: phases: {name}: says nothing of the sample {sample_name!r}"
-                )
-            rows = _rows(benchmark, build, plan, source, analysis_folder)
+            rows = _rows(benchmark, build, plan, build.phases[name][sample_name], analysis_folder)
             _refuse_leaks(benchmark, rows)
 
             def write(rows: SampleRows = rows, sample: Any = sample) -> int:
@@ -111,10 +106,6 @@ def _samples(benchmark: Benchmark, build: BuildPlan, plan: Plan, analysis_folder
                 return write_table(benchmark.path(sample.features), _features(benchmark, rows))
 
             yield f"{name}/{sample_name}", rows, write
-        if unknown := [entry for entry in build.phases.get(name, {}) if entry not in phase.samples]:
-            raise CollidekitError(
-                f"{benchmark.folder / FILE}: build: phases: {name}: there is no sample {unknown[0]!r}"
-            )
 
 
 def _rows(benchmark: Benchmark, build: BuildPlan, plan: Plan, source: Source, analysis_folder: Path) -> SampleRows:

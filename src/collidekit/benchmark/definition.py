@@ -108,11 +108,26 @@ class Benchmark(Part):
             if name and name not in self.classes:
                 close = did_you_mean(name, self.classes) or f"; classes are {', '.join(self.classes) or 'not given'}"
                 raise wrong(f"there is no class {name!r}{close}", key)
-        for phase in self.build.phases if self.build else ():
+        return self
+
+    @model_validator(mode="after")
+    def _build_makes_all_samples(self) -> Self:
+        """The section ``build`` has files for each sample of each phase, and for no other."""
+        given = {phase: list(sources) for phase, sources in self.build.phases.items()} if self.build else {}
+        for phase, names in given.items():
             if phase not in self.phases:
                 raise wrong(
                     f"there is no phase {phase!r}{did_you_mean(phase, list(self.phases))}", "build", "phases", phase
                 )
+            samples = list(self.phases[phase].samples)
+            for name in names:
+                if name not in samples:
+                    close = did_you_mean(name, samples) or f"; samples are {', '.join(samples)}"
+                    raise wrong(f"there is no sample {name!r}{close}", "build", "phases", phase, name)
+        for phase, entry in self.phases.items() if self.build else ():
+            for name in entry.samples:
+                if name not in given.get(phase, ()):
+                    raise wrong(f"names no files for the sample {name!r}", "build", "phases", phase, name)
         return self
 
     @model_validator(mode="after")
