@@ -155,12 +155,13 @@ class Benchmark(Part):
         samples = [sample for phase in self.phases.values() for sample in phase.samples.values()]
         public = {normpath(file.path) for sample in samples for file in (sample.features, *sample.public)}
         public |= {normpath(file.path) for file in self.training}
-        for sample in samples:
-            if normpath(sample.truth.path) in public:
-                raise wrong(
-                    f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants",
-                    "training",
-                )
+        for phase, entry in self.phases.items():
+            for name, sample in entry.samples.items():
+                if normpath(sample.truth.path) in public:
+                    raise wrong(
+                        f"{sample.truth.path!r} is the truth of a test sample, and would be given to the participants",
+                        "phases", phase, "samples", name, "truth",
+                    )  # fmt: skip
         return self
 
     def path(self, file: DataFile) -> Path:

@@ -2,7 +2,6 @@
 
 from math import isfinite
 from pathlib import PurePosixPath
-from posixpath import normpath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -62,12 +61,6 @@ class Sample(Part):
     truth: File
     public: list[File] = []
     """More files without truth that the participant finds in /data, such as the features in another format."""
-
-    @model_validator(mode="after")
-    def _are_apart(self) -> Self:
-        if normpath(self.truth.path) in {normpath(file.path) for file in (self.features, *self.public)}:
-            raise ValueError(f"{self.truth.path!r} is the truth, and would be given to the participants")
-        return self
 
 
 def _with_zone(value: Any) -> Any:
