@@ -101,11 +101,12 @@ def test_a_benchmark_has_metadata_of_all_its_files(tmp_path: Path) -> None:
     samples = {"nominal": {"label": labels, "weight": np.ones(20)}, "up": {"label": labels}}
     write_parquet(tmp_path / "train.parquet", {"row": np.arange(3), "label": [0, 1, 0]})
     benchmark = write_benchmark(
-        tmp_path, samples, {"nominal": {"x": p}, "up": {"x": p}}, training=[{"path": "train.parquet"}]
-    )
-    public, truth = (
-        loaded(path) for path in describe_benchmark(benchmark, license="https://creativecommons.org/licenses/by/4.0/")
-    )
+        tmp_path, samples, {"nominal": {"x": p}, "up": {"x": p}}, training=[{"path": "train.parquet"}],
+        license="https://creativecommons.org/licenses/by/4.0/",
+    )  # fmt: skip
+    public, truth = (loaded(path) for path in describe_benchmark(benchmark))
+    for path in (tmp_path / "croissant.json", tmp_path / "croissant_truth.json"):
+        assert json.loads(path.read_text())["license"] == "https://creativecommons.org/licenses/by/4.0/"
     assert {file.content_url for file in public.metadata.distribution} == {
         "nominal_features.parquet",
         "up_features.parquet",

@@ -9,7 +9,7 @@ PUBLIC, TRUTH = "croissant.json", "croissant_truth.json"
 """Files in the folder of a benchmark: for everybody, and of the truth, for the organiser."""
 
 
-def describe_benchmark(benchmark: Benchmark, license: str = "") -> list[Path]:
+def describe_benchmark(benchmark: Benchmark) -> list[Path]:
     """Write the metadata of all data files of a benchmark: features and training files in one file, the truth in another."""
     written = []
     for name, files, what in (
@@ -20,7 +20,7 @@ def describe_benchmark(benchmark: Benchmark, license: str = "") -> list[Path]:
             benchmark.name if name == PUBLIC else f"{benchmark.name} truth",
             f"{benchmark.title}: {what}. {benchmark.description.strip()}".strip(),
             files,
-            license=license,
+            license=benchmark.license,
             keywords=["high-energy physics", "benchmark", benchmark.task],
         )
         written.append(write_croissant(benchmark.folder / name, content))

@@ -52,6 +52,8 @@ class Benchmark(Part):
     instructions: str = ""
     rules: str = ""
     contact: str = ""
+    license: str = ""
+    """Licence of the public files, as a name of SPDX or a URL, for their Croissant metadata."""
     task: Literal["classification", "assignment", "intervals"] = "classification"
     classes: list[str] = []
     signal: str = ""

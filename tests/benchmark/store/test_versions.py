@@ -109,7 +109,7 @@ def test_what_scores_depend_on_begins_a_new_board(changes: dict[str, Any], store
 
 
 def test_other_data_begins_a_new_board_of_its_phase(tmp_path: Path) -> None:
-    one, other = make_benchmark(tmp_path / "a"), make_benchmark(tmp_path / "b")
+    one, other = make_benchmark(tmp_path / "a"), make_benchmark(tmp_path / "b", license="CC-BY-4.0")
     files = one.model_dump(mode="json")["phases"]["public"]["samples"]["nominal"]
     changed = {"nominal": {**files, "truth": {"path": "truth.parquet", "sha256": "0" * 64}}}
     assert scoring_hash(one, "public") == scoring_hash(other, "public")

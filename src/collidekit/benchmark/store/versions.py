@@ -17,7 +17,8 @@ from collidekit.benchmark.store.tables import benchmarks, versions
 from collidekit.errors import CollidekitError, did_you_mean
 
 UNSCORED = {
-    "title", "description", "instructions", "rules", "contact", "parameters", "limits", "order", "references", "build", "phases", "metrics",
+    "title", "description", "instructions", "rules", "contact", "license", "parameters", "limits", "order", "references", "build", "phases",
+    "metrics",
 }  # fmt: skip
 """Keys of a definition that the scores of a run do not depend on; the samples of its phase and the metrics count apart."""
 METRIC = ("name", "metric", "settings", "direction")
