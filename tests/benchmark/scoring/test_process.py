@@ -217,6 +217,7 @@ def test_npz_files_are_whole_and_without_pickles(tmp_path: Path) -> None:
 
     truth = truth_of(np.array(["a", "b"])[labels])
     assert read_truth_npz(write_truth(tmp_path / "t.npz", truth)).fingerprint == truth.fingerprint
+    assert truth.fingerprint is truth.fingerprint, "computed once: each metric of each entry asks for it"
     assert (in_order_of(truth, found, keys, "x") == found).all()
 
 

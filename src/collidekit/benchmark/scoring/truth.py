@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Truth:
             raise CollidekitError(f"the truth has no column {name!r}; it has {', '.join(self.columns)}")
         return self.columns[name]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that depend on keys, weights and all true columns."""
         found = hashlib.sha256(self.keys.tobytes() + self.weights.tobytes())
