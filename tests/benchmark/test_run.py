@@ -229,6 +229,19 @@ def test_a_disk_that_fails_is_the_fault_of_the_service(benchmark, submission, tm
     assert (found.state, found.fault) == (State.ERROR, Fault.SERVICE)
 
 
+def test_predictions_that_are_cut_off_are_never_left(benchmark, submission, tmp_path, monkeypatch):
+    def full(path, predictions, keys):
+        path.write_bytes(b"PK")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("collidekit.benchmark.run.write_predictions", full)
+    found = run(benchmark, submission, tmp_path)
+    assert (found.state, found.fault) == (State.ERROR, Fault.SERVICE)
+    assert found.reason == "a file of the service cannot be read or written (No space left on device)"
+    assert "predictions" in found.details
+    assert not list((tmp_path / "work").rglob("*predictions*.npz"))
+
+
 def test_output_of_an_earlier_try_is_not_read(benchmark, submission, tmp_path):
     assert run(benchmark, submission, tmp_path).state is State.SUCCESS
     found = run(benchmark, submission, tmp_path, FakeSandbox(lambda job: None))

@@ -23,11 +23,13 @@ from collidekit.benchmark.scoring.arrays import write_predictions
 from collidekit.benchmark.scoring.failures import ScoringCanceled
 from collidekit.benchmark.scoring.process import score_in_process
 from collidekit.benchmark.scoring.result import Scores
+from collidekit.benchmark.scoring.truth import Array
 from collidekit.benchmark.scoring.version import SCORER_VERSION
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.submission import Submission, check_files, code_hash
 from collidekit.benchmark.without_folders import without_folders
 from collidekit.errors import CollidekitError
+from collidekit.files import replacing
 
 Canceled = Callable[[], bool]
 Scorer = Callable[[Benchmark, str, dict[str, Path], Canceled], Scores]
@@ -158,7 +160,7 @@ class _Run:
             _refuse(outcome, told, step, name, job.log)
         found = _by(Fault.PARTICIPANT, lambda: read_predictions(places.output, self.benchmark, keys))
         self.notes += [f"{name}: {note}" for note in found.notes]
-        self.predictions[name] = write_predictions(places.predictions, found.values, keys)
+        self.predictions[name] = _write(places.predictions, found.values, keys)
 
     def _tag(self, sample: str) -> str:
         return sample_tag(self.benchmark, self.phase, sample, self.code)
@@ -195,6 +197,16 @@ def _refuse(outcome: Outcome, told: str, step: str, sample: str, log: Path) -> N
         if said.endswith(SEE_LOG) and (last := last_line(log)):
             said = f"{said.removesuffix(SEE_LOG)}; its log ends with: {last}"
         raise _Stopped(State.ERROR, Fault.PARTICIPANT, f"{step} on {sample}: {said}")
+
+
+def _write(path: Path, predictions: Array, keys: Array) -> Path:
+    """Write predictions, so that a file of this name is always whole; an OSError is the fault of the service."""
+    try:
+        with replacing(path) as temporary:
+            write_predictions(temporary, predictions, keys)
+    except CollidekitError as error:
+        raise error.__cause__ or error from None
+    return path
 
 
 def _by(fault: Fault, action: Callable[[], Any]) -> Any:
