@@ -6,21 +6,11 @@ from typing import Any
 from rich.table import Table
 
 from collidekit.benchmark.definition import Metric
+from collidekit.benchmark.duration import duration
 from collidekit.benchmark.scoring.labels import metric_label, shown_score
 from collidekit.benchmark.scoring.result import Score
 from collidekit.cli.benchmark_tables import table
 from collidekit.plain_text import literal
-
-
-def _seconds(value: float) -> str:
-    minutes, rest = divmod(round(value), 60)
-    return (
-        f"{value:.3g} s"
-        if value < 60
-        else f"{minutes // 60} h {minutes % 60} min"
-        if value >= 3600
-        else f"{minutes} min {rest} s"
-    )
 
 
 def _size(value: float) -> str:
@@ -29,10 +19,10 @@ def _size(value: float) -> str:
 
 LINES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "benchmark": ("benchmark", str), "version": ("version", str), "phase": ("phase", str), "name": ("name", str), "user": ("user", str),
-    "state": ("state", str), "position": ("place in the queue", str), "estimate_seconds": ("expected wait", _seconds),
+    "state": ("state", str), "position": ("place in the queue", str), "estimate_seconds": ("expected wait", duration),
     "fault": ("responsible", str), "reason": ("reason", str), "withdrawn": ("withdrawn", lambda value: "yes"),
     "submitted_at": ("submitted", str), "started_at": ("started", str), "finished_at": ("ended", str),
-    "wall_seconds": ("wall-clock time", _seconds), "cpu_seconds": ("CPU time", _seconds), "peak_memory": ("peak memory", _size),
+    "wall_seconds": ("wall-clock time", duration), "cpu_seconds": ("CPU time", duration), "peak_memory": ("peak memory", _size),
     "energy_joules": ("energy (estimate)", lambda value: f"{value / 3600:.3g} Wh"), "seed": ("random seed", str),
     "parameters": ("parameters", lambda value: ", ".join(f"{name} = {one}" for name, one in value.items())),
     "rerun_of": ("repeats run", str), "code_hash": ("code hash", str), "image_digest": ("image digest", str),

@@ -36,18 +36,6 @@ def moment(seconds: float | None) -> Markup | str:
     return Markup('<time datetime="{}">{}</time>').format(machine, show_moment(seconds).replace(" UTC", "\u00a0UTC"))
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time span as text, such as ``2 min 5 s``."""
-    if seconds is None:
-        return "not known"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    shown = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in shown if number)
-
-
 def size(count: float | None) -> str:
     """Return a number of bytes as text, such as ``1.2 GB``."""
     if count is None:

@@ -1,8 +1,8 @@
 """A benchmark in words."""
 
 from collidekit.benchmark.definition import Benchmark
+from collidekit.benchmark.duration import duration
 from collidekit.benchmark.scoring.labels import metric_label
-from collidekit.benchmark.server.render import duration
 
 
 def ranked_by(benchmark: Benchmark) -> str:

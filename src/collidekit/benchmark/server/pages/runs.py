@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from markupsafe import Markup
 
+from collidekit.benchmark.duration import duration
 from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
 from collidekit.benchmark.scoring.result import Score
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.pages.answers import go_to, page
-from collidekit.benchmark.server.render import duration, moment, size
+from collidekit.benchmark.server.render import moment, size
 from collidekit.benchmark.server.runs import cancel, find_run, log_text, rerun, seen_run, withdraw
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.states import State
