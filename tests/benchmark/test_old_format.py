@@ -104,7 +104,11 @@ def test_load_benchmark_says_how_to_convert(demo):
         ("range: '[1,10]'", "rnge: '[1,10]'", r"unknown key 'rnge' \(did you mean 'range'"),
         ("workflow:", "workflow: [", "not valid YAML"),
         ("name: depth", "name: maxDepth", r"benchmark.yaml: cannot be converted: parameters.2.name: "),
-        ("defaultValue: 4", "defaultValue: deep", "cannot be converted: parameters.2: parameter 'depth' is 'deep', and a whole"),
+        (
+            "defaultValue: 4",
+            "defaultValue: deep",
+            "cannot be converted: parameters.2: parameter 'depth' is 'deep', and a whole",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_an_error(old, new, said, demo, tmp_path):

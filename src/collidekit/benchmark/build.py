@@ -1,6 +1,5 @@
 """``collidekit benchmark build``: features and truth of each sample from an analysis and files, and their checksums."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class Built:
     checksums: dict[str, str] = field(factory=dict)
 
 
-def build_benchmark(folder: str | Path, on_sample: Callable[[BuiltSample], None] = lambda sample: None) -> Built:
+def build_benchmark(folder: str | Path) -> Built:
     """Make the files of a benchmark as its section ``build`` says, and write their checksums into the benchmark file.
 
     Without that section, files that are there already get their checksums. Raises CollidekitError where a feature reveals the
@@ -58,7 +57,6 @@ def build_benchmark(folder: str | Path, on_sample: Callable[[BuiltSample], None]
             _refuse_shared(found, phase, rows.events)
             found[phase] = np.union1d(found.get(phase, rows.events[:0]), rows.events)
             samples.append(BuiltSample(name, len(rows), _counts(benchmark, rows), write()))
-            on_sample(samples[-1])
     return Built(samples, write_checksums(benchmark))
 
 

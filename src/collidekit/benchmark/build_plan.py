@@ -8,9 +8,6 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from collidekit.benchmark.parts import Name, Part
 
-PARTS = ("training", "test")
-"""Names that stand for the files of the analysis."""
-
 
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str) else value

@@ -42,8 +42,6 @@ class SampleRows:
     weights: Array
     events: Array
     """A hash of the event of each row (N,)."""
-    entries: list[tuple[str, int]]
-    """File and number of its rows that were used."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,26 +56,22 @@ def read_rows(plan: Plan, build: BuildPlan, source: Source, folder: Path, analys
         )
     value = Expression(build.value, "build: value") if build.value else None
     parts: list[tuple[ak.Array, dict[str, Array], Array]] = []
-    used: list[tuple[str, int]] = []
     for number, path in enumerate(_files(plan, source.files, folder, analysis_folder)):
         with open_file(path, plan.analysis.source) as reader:
             features = feature_columns(plan, build, reader, value)
             needed = list(
                 dict.fromkeys([*columns_of(plan, reader), *features, *_columns_of_value(plan, value, reader)])
             )
-            kept = 0
             needed += [name for name in source.shift if name not in needed]
             for start in range(0, reader.rows, CHUNK):
                 chunk = reader.read(needed, start, min(start + CHUNK, reader.rows))
                 parts.append(_part(plan, source, build, chunk, features, value, path, number, start))
-                kept += len(parts[-1][2])
-            used.append((path, kept))
     if not sum(len(part[2]) for part in parts):
         raise CollidekitError(f"build: no row of {', '.join(source.files)} is selected and has a known truth")
     order = np.argsort(uniform(np.concatenate([part[2] for part in parts]), build.seed), kind="stable")[: source.rows]
     columns = {name: np.concatenate([part[1][name] for part in parts])[order] for name in parts[0][1]}
     labels, weights, events = (columns.pop(name) for name in (LABEL, WEIGHT, EVENT))
-    return SampleRows(ak.concatenate([part[0] for part in parts])[order], labels, columns, weights, events, used)
+    return SampleRows(ak.concatenate([part[0] for part in parts])[order], labels, columns, weights, events)
 
 
 def _part(

@@ -62,7 +62,6 @@ class LocalConnection:
         self.store = Store(url, folder, new=new)
         if self.store.made:
             notice(f"made the store {self.store.database.shown}")
-        self.url = url
         self._name = user or user_name()
 
     @cached_property

@@ -34,12 +34,11 @@ from collidekit.benchmark.parts import (
 from collidekit.errors import CollidekitError, did_you_mean
 
 __all__ = [
-    "FILE", "NAME", "TASKS", "Benchmark", "DataFile", "Ensemble", "Limits", "Metric", "Output", "Parameter", "Phase", "Reference", "Sample",
+    "FILE", "NAME", "Benchmark", "DataFile", "Ensemble", "Limits", "Metric", "Output", "Parameter", "Phase", "Reference", "Sample",
     "Step", "load_benchmark",
 ]  # fmt: skip
 
 FILE = "benchmark.yaml"
-TASKS = ("classification", "assignment", "intervals")
 
 
 class Benchmark(Part):

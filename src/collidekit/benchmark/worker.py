@@ -85,15 +85,11 @@ class Worker:
         for kind in SIGNALS:
             signal.signal(kind, end)
 
-    def run_forever(self, idle_seconds: float = float("inf"), stop_after: float = float("inf")) -> int:
-        """Work until it is stopped, or no run has waited for ``idle_seconds``; returns the number of runs.
-
-        No run is begun after ``stop_after`` seconds, as in a job with a walltime.
-        """
+    def run_forever(self, idle_seconds: float = float("inf")) -> int:
+        """Work until it is stopped, or no run has waited for ``idle_seconds``; returns the number of runs."""
         done, last = 0, time.monotonic()
-        end = last + stop_after
         try:
-            while not self.stopping.is_set() and time.monotonic() < end:
+            while not self.stopping.is_set():
                 if self.run_one() is not None:
                     done, last = done + 1, time.monotonic()
                 elif time.monotonic() - last >= idle_seconds:

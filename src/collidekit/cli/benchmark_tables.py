@@ -10,7 +10,7 @@ from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board
 from collidekit.benchmark.scoring.labels import metric_label, shown_runs, shown_score
 from collidekit.benchmark.scoring.result import Score, Scores
-from collidekit.benchmark.scoring.tables import TIES, has_ensembles, shown_rank
+from collidekit.benchmark.scoring.tables import TIES, has_ensembles, shown_name, shown_rank
 from collidekit.plain_text import literal
 
 
@@ -56,7 +56,7 @@ def board_table(board: Board) -> Any:
             shown_score(row.scores[column.name], column.precision) if column.name in row.scores else "-"
             for column in board.columns
         ]
-        name = f"{row.name} ({row.source})" if row.reference else row.name
+        name = shown_name(row.name) + (f" ({shown_name(row.source, 300)})" if row.reference else "")
         shown.add_row(
             "" if row.rank is None else shown_rank(row),
             literal(name),
@@ -68,5 +68,7 @@ def board_table(board: Board) -> Any:
     parts: list[Any] = [shown]
     if any(row.tied for row in board.rows):
         parts.append(Text(TIES))
-    parts += [Text(f"not ranked: {entry.name}: {entry.reason}") for entry in board.unranked]
+    parts += [
+        Text(f"not ranked: {shown_name(entry.name)}: {shown_name(entry.reason, 300)}") for entry in board.unranked
+    ]
     return Group(*parts) if board.rows or board.unranked else Text("no submission has a score yet")

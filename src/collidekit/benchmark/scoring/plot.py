@@ -23,7 +23,7 @@ LEAST_ROWS = 3
 """A curve is shown down to the efficiency at which so many background rows survive."""
 
 
-def plot_board(stem: Path | None, board: Board, note: str = "") -> Plot:
+def plot_board(stem: Path | None, board: Board) -> Plot:
     """Draw the curves of the ranked entries with 68 % bands, and published results as points.
 
     The first ten entries have a colour and a name, in the order of the leaderboard; the others are thin grey lines.
@@ -43,7 +43,7 @@ def plot_board(stem: Path | None, board: Board, note: str = "") -> Plot:
         if len(entries) > NAMED:
             axes.plot([], [], color="0.72", linewidth=0.7, label=f"{len(entries) - NAMED} more")
         _draw_references(axes, board)
-        _finish(axes, [curve for _, curve in entries], note or _text(board.title))
+        _finish(axes, [curve for _, curve in entries], _text(board.title))
         return save(canvas, stem)
 
 

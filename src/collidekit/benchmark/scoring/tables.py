@@ -1,4 +1,4 @@
-"""The leaderboard as text: terminal table, CSV, Markdown and JSON."""
+"""The leaderboard as text: CSV, Markdown and JSON."""
 
 import csv
 import io
@@ -6,9 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
-from rich.text import Text
 
 from collidekit.benchmark.scoring.board import Board, Column, Row
 from collidekit.benchmark.scoring.labels import shown_runs, shown_score
@@ -58,29 +55,6 @@ def header(board: Board) -> list[str]:
         f"{column.label} {arrows[column.direction]}" if column.ranks else column.label for column in board.columns
     ]
     return ["rank", "name", *titles, *(["runs"] if has_ensembles(board) else [])]
-
-
-def terminal_tables(board: Board) -> list[Table]:
-    """Return the leaderboard, and the entries that are not ranked, as tables of rich."""
-    table = Table(
-        title=Text(shown_name(board.title, 100)), caption=TIES if any(row.tied for row in board.rows) else None
-    )
-    for number, title in enumerate(header(board)):
-        table.add_column(Text(title), justify="left" if number == 1 else "right", no_wrap=number != 1, overflow="fold")
-    for row in board.rows:
-        table.add_row(
-            *(Text(cell) for cell in cells(row, board.columns, has_ensembles(board))),
-            style="dim" if row.reference else None,
-        )
-    tables = [table]
-    if board.unranked:
-        apart = Table(title="Not ranked")
-        apart.add_column("name", overflow="fold")
-        apart.add_column("reason", overflow="fold")
-        for entry in board.unranked:
-            apart.add_row(Text(shown_name(entry.name)), Text(shown_name(entry.reason, 300)))
-        tables.append(apart)
-    return tables
 
 
 def markdown(board: Board) -> str:
