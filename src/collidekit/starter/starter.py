@@ -97,12 +97,13 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return again
     seen = sample_files(paths[:FILES], source)
     samples = seen.samples
+    all_seen = seen.looked_at == seen.rows and len(paths) <= FILES
     if not seen.columns and not seen.nested:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     if made := _top_pairs(seen, keys, named, about, output):
         return made
     layout = find_layout_of(seen.columns)
-    if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, len(paths))):
+    if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, all_seen)):
         return made
     found = guess(seen.columns, seen.nested)
     if source.tree and not tree:
@@ -117,7 +118,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return Plan(*parse_analysis(write_text(found, keys, named, bins or {}, about), str(output)))
 
     treat(found, samples, parse)
-    if found.label and seen.looked_at == seen.rows and (few := find_split(parse(found), samples)):
+    if found.label and all_seen and (few := find_split(parse(found), samples)):
         found.split, found.test_on_training = few.share, not few.share
         found.doubts.append(few.note)
     bins = _bins(parse(found), found, samples)
@@ -135,10 +136,9 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
 
 
 def _from_shipped(
-    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
+    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, all_seen: bool
 ) -> Started | None:
     """Write the bundled analysis of a layout, adapted to the files; return None if it does not fit."""
-    all_seen = seen.looked_at == seen.rows and n_files <= FILES
     made = start_from_shipped(layout, seen.samples, keys, files, about, all_seen)
     if made is None:
         return None
