@@ -73,12 +73,17 @@ def _families(flags: list[Column]) -> Iterator[list[Column]]:
 
 
 def _of_flags(flags: list[Column]) -> Label | None:
-    """Return classes from mutually exclusive flags; rows without a set flag are left out."""
-    together = np.sum([c.values.astype(np.int64) for c in flags], axis=0)
-    varied = [c for c in flags if len(c.distinct) == 2]
+    """Return classes from mutually exclusive flags; rows without a set flag, or with an unknown one, are left out."""
+    known = np.all([np.isfinite(c.values) for c in flags], axis=0)
+    if not known.any():
+        return None
+    values = [c.values[known].astype(np.int64) for c in flags]
+    together = np.sum(values, axis=0)
+    varied = [c for c, flag in zip(flags, values, strict=True) if len(np.unique(flag)) == 2]
     if (together > 1).any() or (together == 1).mean() < _MOSTLY or len(varied) < 2:
         return None
-    return Label({_class_name(c.plain): f"{c.name} == 1" for c in varied}, tuple(c.name for c in flags))
+    selection = " and ".join(f"isfinite({c.name})" for c in flags if len(c.finite) < len(c.values))
+    return Label({_class_name(c.plain): f"{c.name} == 1" for c in varied}, tuple(c.name for c in flags), selection)
 
 
 def _values(column: Column) -> list[int]:
@@ -119,8 +124,8 @@ def _classes(column: Column) -> tuple[dict[str, str], str]:
         return {"background": f"{name} == {values[0]}", "signal": f"{name} == 1"}, ""
     if set(values) & {4, 5} and set(values) & set(_LIGHT) and _are_flavours(column, values):
         return _flavours(name, values)
-    if 21 in values and set(values) <= {*_LIGHT, 4, 5}:
-        quarks = [value for value in values if value not in (0, 21)]
+    quarks = [value for value in values if value not in (0, 21)]
+    if 21 in values and quarks and set(values) <= {*_LIGHT, 4, 5}:
         return {"quark": _one_of(name, quarks), "gluon": f"{name} == 21"}, ""
     return {f"class_{value}".replace("-", "minus_"): f"{name} == {value}" for value in values}, ""
 

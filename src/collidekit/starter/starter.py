@@ -202,6 +202,7 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
     types: dict[str, str] = {}
     positions: list[str] = []
     unreadable: list[str] = []
+    all_failed: set[str] = set()
     not_everywhere: dict[str, None] = {}
     rows = 0
     for number, path in enumerate(paths):
@@ -212,11 +213,13 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
             if number:
-                not_everywhere |= dict.fromkeys([*(set(types) ^ set(reader.columns)) - set(positions)])
+                different = set(types) ^ set(reader.columns)
+                not_everywhere |= dict.fromkeys([*different - set(positions) - all_failed])
             unreadable += [
                 f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
             ]
             unreadable += (failed := unreadable_columns(reader, usable))
+            all_failed |= set(failed)
             types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:
                 raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")
