@@ -1,12 +1,12 @@
 """Find the column with the class of a row, and its classes."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from collidekit.starter.columns import Column, Lists, is_counter, is_trigger
+from collidekit.starter.columns import Column, is_trigger
 from collidekit.starter.left_out import CLASS_FLAG, EVENT
 
 _LABEL = re.compile(
@@ -43,10 +43,10 @@ class Label:
     """Other columns that may hold the truth."""
 
 
-def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | None:
+def find_label(columns: list[Column]) -> Label | None:
     """Return the best guess among columns with one number per row: an integer with few values, or flags of which one is set."""
     known = [c for c in columns if c.integral and len(c.finite) and not EVENT.match(c.plain)]
-    known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c) or is_counter(c, list(lists)))]
+    known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c))]
     named = [c for c in known if _LABEL.search(c.plain) and not _OTHER_TAGGER.search(c.plain)]
     flags = [c for c in known if (CLASS_FLAG.search(c.plain) or c in named) and set(c.distinct.tolist()) <= {0, 1}]
     found = [label for group in _families(flags) if (label := _of_flags(group))]

@@ -37,7 +37,6 @@ def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialS
     Each step of an attack counts as a further pass.
     """
     with torch.random.fork_rng(devices=[]):
-        before = _peak()
         batch = rows.take(torch.arange(config.batch_size) % len(rows))
         head = head_of(config.objective, analysis)
         network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
@@ -60,7 +59,7 @@ def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialS
         # the first step allocates memory, and other processes may slow down some steps
         seconds = max(median(times[1:]), 1e-9) * _passes(config)
         parameters = sum(parameter.numel() for parameter in tagger.parameters())
-    return TrialSteps(len(batch) / seconds, parameters, max(_peak(), before))
+    return TrialSteps(len(batch) / seconds, parameters, _peak())
 
 
 def _passes(config: TrainingConfig) -> float:
