@@ -104,21 +104,16 @@ def _write_to(log: Path) -> None:
 
 def serve(url: str, folder: Path, name: str, port: int) -> None:
     """Run the server."""
+    from collidekit.benchmark.server.children import Children
     from collidekit.benchmark.server.serve import serve as run_server
     from collidekit.benchmark.server.serve import settings_of
     from collidekit.benchmark.server.settings import Rate
-
-    class NoCrew:
-        """This script starts and kills the workers."""
-
-        def start(self) -> None: ...
-        def stop(self) -> None: ...
 
     _write_to(folder / f"{name}.log")
     store, many = Store(url, folder), Rate(10_000, 10_000)
     settings = settings_of(store, f"http://127.0.0.1:{port}", "kills", True, 200)
     settings = evolve(settings, uploads=many, by_token=many, by_address=many, free=0)
-    run_server(store, settings, "127.0.0.1", port, NoCrew())
+    run_server(store, settings, "127.0.0.1", port, Children([], 0))  # this script starts and kills the workers
 
 
 def send(port: int, token: str, folder: Path, name: str, parameters: dict[str, Any], request: str) -> int:

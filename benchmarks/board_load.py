@@ -35,7 +35,6 @@ PARTICIPANTS, RUNS = 200, 2000
 SERVE = """
 import sys
 from pathlib import Path
-from attrs import evolve
 from collidekit.benchmark.server.children import Children
 from collidekit.benchmark.server.serve import serve
 from collidekit.benchmark.server.settings import Rate, ServerSettings, read_key

@@ -13,8 +13,7 @@ from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.run_estimate import RunEstimate, estimate_run
 from collidekit.tasks.run_warnings import overfitting_note, unstable_note
 from collidekit.tasks.to_report import report_task
-from collidekit.training.config import TrainingConfig
-from collidekit.training.trial_steps import _passes, try_steps
+from collidekit.training.trial_steps import try_steps
 
 torch.set_num_threads(1)
 
@@ -97,12 +96,6 @@ def test_nothing_is_said_if_nothing_is_trained(place: Path) -> None:
     task = report(epochs=2)
     run_with_requirements(task.requires()["inference"].requires()["training"])
     assert estimate_run(task) is None
-
-
-def test_steps_of_an_attack_are_passes() -> None:
-    assert _passes(TrainingConfig()) == 1
-    pgd = TrainingConfig(attack="pgd", attack_magnitude=0.1, attack_iterations=4, attack_starts=1)
-    assert _passes(pgd) == 9
 
 
 def test_sizes_of_an_estimate_are_decimal() -> None:

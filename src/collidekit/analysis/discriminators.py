@@ -102,11 +102,6 @@ class Discriminator(Strict):
         return f"{self.weights[name]:g} p({label})" if name in self.weights else f"p({label})"
 
     @property
-    def is_plain(self) -> bool:
-        """Whether this is a fraction without weights, so that p(S) / (p(S) + p(B)) is a posterior probability."""
-        return self.form == "fraction" and not self.weights
-
-    @property
     def identity(self) -> dict[str, Any]:
         """The keys that affect the scores; for a fraction without weights, only the classes of both sides."""
         return self.model_dump(exclude_defaults=True, exclude={"label"})

@@ -15,6 +15,9 @@ SYMBOLS = dict(entry.split() for entry in LETTERS.split(", ")) | {"left": "", "r
 SYMBOLS |= {name: f"{name} " for name in ("ln", "log", "sin", "cos", "exp", "min", "max")}
 ACCENTS = {"bar": "\u0304", "overline": "\u0304", "hat": "\u0302", "tilde": "\u0303", "vec": "\u20d7"}
 FONTS = ("mathrm", "mathit", "mathbf", "mathsf", "mathcal", "text", "rm", "it", "bf")
+_PART = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+"""A part of LaTeX in braces, which may hold other parts in braces."""
+FRACTION = re.compile(rf"\\[dt]?frac\s*{_PART}\s*{_PART}")
 RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
@@ -53,10 +56,17 @@ def without_latex(label: str) -> str:
     return "".join(_plain(part) if number % 2 else part for number, part in enumerate(parts))
 
 
+def _quotient(found: re.Match[str]) -> str:
+    """Return a fraction as ``a/b``, with brackets around sums and fractions."""
+    return "/".join(f"({part})" if re.search(r"[+/-]|frac", part) else part for part in found.groups())
+
+
 def _plain(math: str) -> str:
     """Return LaTeX as plain text."""
     for font in FONTS:
         math = re.sub(rf"\\{font}(?![A-Za-z])\s*", "", math)
+    while (quotient := FRACTION.sub(_quotient, math)) != math:
+        math = quotient
     math = re.sub(r"\\([A-Za-z]+)\s*", lambda found: SYMBOLS.get(found[1], found[0]), math)
     math = re.sub(r"\{\{(\w)\}\}", r"{\1}", math)
     for accent, mark in ACCENTS.items():

@@ -52,3 +52,15 @@ def memory_of_rows(sample: Batch, rows: int) -> float:
     held = 4.0 * sum(values.numel() for values in inputs) / max(len(sample), 1)
     # a window, the rows that it is made from, and the batches that are ready
     return 3.0 * min(WINDOW_BYTES, held * rows)
+
+
+def show_size(amount: float) -> str:
+    """Return a number of bytes as text, such as ``1.2 GB``."""
+    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 0.1):,.{0 if amount >= 1e7 else 1}f} MB"
+
+
+def show_duration(seconds: float) -> str:
+    """Return a time span as text, such as ``12 min``."""
+    if seconds < 90:
+        return f"{max(seconds, 1):,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from collidekit.analysis.schema import Analysis
 from collidekit.dataset.check import Check
-from collidekit.dataset.check_estimate import Estimate, estimate
+from collidekit.dataset.check_estimate import Estimate, estimate, show_duration, show_size
 from collidekit.dataset.check_part import Part
 from collidekit.dataset.defaults import FoundDefault
 from collidekit.plain_text import literal
@@ -191,9 +191,9 @@ def _has_default(analysis: Analysis, key: str) -> bool:
 def _resources(check: Check, made: Estimate) -> RenderableType:
     lines = [
         f"[bold]What it will take[/bold] ({made.rows:,} rows in datasets)",
-        f"  disk      {_size(made.disk)} for the dataset ({made.disk / max(made.rows, 1):,.0f} bytes a row, LZ4)",
-        f"  memory    {_size(made.construction)} to construct it, a process; {_size(made.training)} for rows while training",
-        f"  time      {_duration(made.seconds)} to construct it with one process ({check.rate:,.0f} rows/s in this check)",
+        f"  disk      {show_size(made.disk)} for the dataset ({made.disk / max(made.rows, 1):,.0f} bytes a row, LZ4)",
+        f"  memory    {show_size(made.construction)} to construct it, a process; {show_size(made.training)} for rows while training",
+        f"  time      {show_duration(made.seconds)} to construct it with one process ({check.rate:,.0f} rows/s in this check)",
     ]
     return Group(*(Text.from_markup(line) for line in lines), Text())
 
@@ -216,11 +216,3 @@ def _verdict(check: Check) -> RenderableType:
         *lines,
         Padding(f"[bold {colour}]{', '.join(words) or 'no problems'}[/bold {colour}]", (1 if lines else 0, 0, 0, 0)),
     )
-
-
-def _size(amount: float) -> str:
-    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 0.1):,.{0 if amount >= 1e7 else 1}f} MB"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:,.0f} min" if seconds >= 90 else f"{max(seconds, 1):,.0f} s"

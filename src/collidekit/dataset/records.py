@@ -21,7 +21,7 @@ NAMED = ("label", "process")
 def first_rows(dataset: "Dataset", rows: int | None) -> Batch:
     """Return the first rows of a dataset, or all of them."""
     if rows is not None and rows < 1:
-        raise CollidekitError(f"rows: {rows} is not a number from 1")
+        raise CollidekitError(f"rows: {rows} is below 1; give at least 1")
     found: list[Batch] = []
     left = len(dataset) if rows is None else min(rows, len(dataset))
     for block in dataset.blocks:

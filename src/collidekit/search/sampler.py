@@ -12,9 +12,9 @@ from optuna.distributions import BaseDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
+from collidekit.search.study import FACTOR
+
 SAMPLERS = ("tpe", "random", "grid")
-FACTOR = 3
-"""Reduction factor of successive halving and Hyperband: one of 3 trials continues, to 3 times as many epochs."""
 STARTUP = 10
 """Number of random trials at the start of TPE."""
 

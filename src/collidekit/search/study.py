@@ -11,6 +11,8 @@ from collidekit.extras import need
 from collidekit.search.space import Space
 from collidekit.search.storage import open_storage, storage_errors, without_password
 
+FACTOR = 3
+"""Reduction factor of successive halving and Hyperband: one of 3 trials continues, to 3 times as many epochs."""
 RECORD, READY = "collidekit", "ready"
 WAIT = 60.0
 """Seconds that a process waits for the process that creates the study."""
@@ -65,7 +67,7 @@ class SearchPlan:
             return "none"
         if self.pruner == "median":
             return {"median after epochs": self.warmup}
-        return {f"{self.pruner} from epoch": max(self.warmup, 1), "of epochs": self.epochs, "factor": 3}
+        return {f"{self.pruner} from epoch": max(self.warmup, 1), "of epochs": self.epochs, "factor": FACTOR}
 
     def may_prune_at(self, epoch: int) -> bool:
         """Return whether a trial may be pruned after an epoch; halving and Hyperband never prune it at its last epoch."""

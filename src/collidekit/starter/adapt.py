@@ -178,10 +178,12 @@ def _without_empty(text: str) -> str:
     def visit(node: Any) -> None:
         for key, value in node.value:
             empty = value.tag == "tag:yaml.org,2002:null" or (isinstance(value, yaml.SequenceNode) and not value.value)
-            features = isinstance(value, yaml.MappingNode) and next(
-                (v for k, v in value.value if k.value == "features"), None
+            features = (
+                next((v for k, v in value.value if k.value == "features"), None)
+                if isinstance(value, yaml.MappingNode)
+                else None
             )
-            if empty or (features is not None and features is not False and features.tag.endswith(":null")):
+            if empty or (features is not None and features.tag.endswith(":null")):
                 last = _last_line(value) if not empty else key.start_mark.line
                 for number in range(key.start_mark.line, last + 1):
                     if lines[number].strip() and not lines[number].lstrip().startswith("#"):

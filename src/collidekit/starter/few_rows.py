@@ -12,7 +12,7 @@ from collidekit.dataset.rows import build_rows
 from collidekit.starter.treat import Sampled
 
 FEW = 50
-"""If the smallest class has at least this many rows, the default split has rows of it in both sets."""
+"""If the smallest class has at least this many rows, the split of the analysis has rows of it in both sets."""
 _SHARES = (SHARE, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 
@@ -39,7 +39,7 @@ class FewRows:
 
 
 def find_split(plan: Plan, samples: Sequence[Sampled]) -> FewRows | None:
-    """Return a split with every class in both sets; None if the default split is good or there are enough rows."""
+    """Return a split with every class in both sets; None if the split of the analysis has them or there are enough rows."""
     keys, labels = [], []
     for sample in samples:
         rows = build_rows(plan, sample.columns(plan), sample.path, sample.number, sample.start).arrays
@@ -50,8 +50,10 @@ def find_split(plan: Plan, samples: Sequence[Sampled]) -> FewRows | None:
     smallest = int(counts.argmin())
     if counts[smallest] >= FEW or not counts.all():
         return None
+    if _in_both(key, label, len(counts), plan.analysis.training.get("train_val_split", SHARE)):
+        return None
     share = next((share for share in _SHARES if _in_both(key, label, len(counts), share)), 0.0)
-    return None if share == SHARE else FewRows(share, list(plan.analysis.classes)[smallest], int(counts[smallest]))
+    return FewRows(share, list(plan.analysis.classes)[smallest], int(counts[smallest]))
 
 
 def _in_both(keys: NDArray[np.uint64], labels: NDArray[np.int64], classes: int, share: float) -> bool:

@@ -1,12 +1,12 @@
 """Find the column with the class of a row, and its classes."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from collidekit.starter.columns import Column, Lists, is_counter, is_trigger
+from collidekit.starter.columns import Column, is_trigger
 from collidekit.starter.left_out import CLASS_FLAG, EVENT
 
 _LABEL = re.compile(
@@ -43,10 +43,10 @@ class Label:
     """Other columns that may hold the truth."""
 
 
-def find_label(columns: list[Column], lists: Sequence[Lists] = ()) -> Label | None:
+def find_label(columns: list[Column]) -> Label | None:
     """Return the best guess among columns with one number per row: an integer with few values, or flags of which one is set."""
     known = [c for c in columns if c.integral and len(c.finite) and not EVENT.match(c.plain)]
-    known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c) or is_counter(c, list(lists)))]
+    known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c))]
     named = [c for c in known if _LABEL.search(c.plain) and not _OTHER_TAGGER.search(c.plain)]
     flags = [c for c in known if (CLASS_FLAG.search(c.plain) or c in named) and set(c.distinct.tolist()) <= {0, 1}]
     found = [label for group in _families(flags) if (label := _of_flags(group))]
@@ -73,12 +73,17 @@ def _families(flags: list[Column]) -> Iterator[list[Column]]:
 
 
 def _of_flags(flags: list[Column]) -> Label | None:
-    """Return classes from mutually exclusive flags; rows without a set flag are left out."""
-    together = np.sum([c.values.astype(np.int64) for c in flags], axis=0)
-    varied = [c for c in flags if len(c.distinct) == 2]
+    """Return classes from mutually exclusive flags; rows without a set flag, or with an unknown one, are left out."""
+    known = np.all([np.isfinite(c.values) for c in flags], axis=0)
+    if not known.any():
+        return None
+    values = [c.values[known].astype(np.int64) for c in flags]
+    together = np.sum(values, axis=0)
+    varied = [c for c, flag in zip(flags, values, strict=True) if len(np.unique(flag)) == 2]
     if (together > 1).any() or (together == 1).mean() < _MOSTLY or len(varied) < 2:
         return None
-    return Label({_class_name(c.plain): f"{c.name} == 1" for c in varied}, tuple(c.name for c in flags))
+    selection = " and ".join(f"isfinite({c.name})" for c in flags if len(c.finite) < len(c.values))
+    return Label({_class_name(c.plain): f"{c.name} == 1" for c in varied}, tuple(c.name for c in flags), selection)
 
 
 def _values(column: Column) -> list[int]:
@@ -119,8 +124,8 @@ def _classes(column: Column) -> tuple[dict[str, str], str]:
         return {"background": f"{name} == {values[0]}", "signal": f"{name} == 1"}, ""
     if set(values) & {4, 5} and set(values) & set(_LIGHT) and _are_flavours(column, values):
         return _flavours(name, values)
-    if 21 in values and set(values) <= {*_LIGHT, 4, 5}:
-        quarks = [value for value in values if value not in (0, 21)]
+    quarks = [value for value in values if value not in (0, 21)]
+    if 21 in values and quarks and set(values) <= {*_LIGHT, 4, 5}:
         return {"quark": _one_of(name, quarks), "gluon": f"{name} == 21"}, ""
     return {f"class_{value}".replace("-", "minus_"): f"{name} == {value}" for value in values}, ""
 

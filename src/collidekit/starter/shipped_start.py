@@ -74,6 +74,7 @@ def _for_rows(text: str, rows: int, few: FewRows | None) -> str:
             flags=re.MULTILINE,
         )
     if few and few.share:
+        text = re.sub(r"^  train_val_split: .*\n", "", text, count=1, flags=re.MULTILINE)
         text = re.sub(
             r"^  (epochs: \d+)$", rf"  \1\n  train_val_split: {few.share:g}", text, count=1, flags=re.MULTILINE
         )

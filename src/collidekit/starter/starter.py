@@ -97,12 +97,13 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return again
     seen = sample_files(paths[:FILES], source)
     samples = seen.samples
+    all_seen = seen.looked_at == seen.rows and len(paths) <= FILES
     if not seen.columns and not seen.nested:
         raise CollidekitError(f"{paths[0]}: holds no columns of numbers")
     if made := _top_pairs(seen, keys, named, about, output):
         return made
     layout = find_layout_of(seen.columns)
-    if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, len(paths))):
+    if layout and layout.analysis and (made := _from_shipped(layout, seen, keys, named, about, output, all_seen)):
         return made
     found = guess(seen.columns, seen.nested)
     if source.tree and not tree:
@@ -117,7 +118,7 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
         return Plan(*parse_analysis(write_text(found, keys, named, bins or {}, about), str(output)))
 
     treat(found, samples, parse)
-    if found.label and seen.looked_at == seen.rows and (few := find_split(parse(found), samples)):
+    if found.label and all_seen and (few := find_split(parse(found), samples)):
         found.split, found.test_on_training = few.share, not few.share
         found.doubts.append(few.note)
     bins = _bins(parse(found), found, samples)
@@ -135,10 +136,9 @@ def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = Non
 
 
 def _from_shipped(
-    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, n_files: int
+    layout: Layout, seen: SampledFiles, keys: dict[str, Any], files: list[str], about: str, output: Path, all_seen: bool
 ) -> Started | None:
     """Write the bundled analysis of a layout, adapted to the files; return None if it does not fit."""
-    all_seen = seen.looked_at == seen.rows and n_files <= FILES
     made = start_from_shipped(layout, seen.samples, keys, files, about, all_seen)
     if made is None:
         return None
@@ -202,6 +202,7 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
     types: dict[str, str] = {}
     positions: list[str] = []
     unreadable: list[str] = []
+    all_failed: set[str] = set()
     not_everywhere: dict[str, None] = {}
     rows = 0
     for number, path in enumerate(paths):
@@ -212,11 +213,13 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
             types = types or {name: kind for name, kind in reader.columns.items() if name not in positions}
             usable = [name for name in types if name in reader.columns]
             if number:
-                not_everywhere |= dict.fromkeys([*(set(types) ^ set(reader.columns)) - set(positions)])
+                different = set(types) ^ set(reader.columns)
+                not_everywhere |= dict.fromkeys([*different - set(positions) - all_failed])
             unreadable += [
                 f"{n} ({kind})" for n, kind in reader.unreadable.items() if not number and _OBJECTS.search(kind)
             ]
             unreadable += (failed := unreadable_columns(reader, usable))
+            all_failed |= set(failed)
             types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:
                 raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")

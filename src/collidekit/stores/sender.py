@@ -66,10 +66,12 @@ class StateSender:
                     except OSError:  # a disk without hard links
                         shutil.copyfile(source, snapshot / name)
         except OSError as error:
+            shutil.rmtree(snapshot, ignore_errors=True)  # an incomplete copy must not be uploaded
             self._warn(f"{snapshot}: cannot be written ({error.strerror or error})")
         return snapshot
 
     def _send(self, snapshot: Path, step: int) -> bool:
+        """Upload a snapshot and remove it; return whether this process has its state or the complete output in the store."""
         try:
             if not (snapshot / LAST).exists():
                 return False
@@ -78,6 +80,7 @@ class StateSender:
                     f"{self._state.url}: holds a state by {other.by} with at least as many steps ({other.step}); if that training is still "
                     "running, stop one of the two"
                 )
+                return False
         except CollidekitError as error:
             self._warn(f"the state of the training is saved here, but not in the store: {error}")
             return False

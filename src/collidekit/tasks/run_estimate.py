@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from collidekit.dataset.check_estimate import disk_of_row, memory_of_rows
+from collidekit.dataset.check_estimate import disk_of_row, memory_of_rows, show_duration, show_size
 from collidekit.dataset.look import FIRST, MOST_OPENED, spread
 from collidekit.dataset.manifest import read_manifest
 from collidekit.errors import CollidekitError
@@ -37,8 +37,8 @@ class RunEstimate:
     def __str__(self) -> str:
         several = f"{self.trainings} trainings of " if self.trainings > 1 else ""
         return (
-            f"Estimate: {several}{counted(self.epochs, 'epoch')} of about {self.rows:,} rows, {_duration(self.seconds)} of training "
-            f"({self.rate:,.0f} rows/s in a trial), {_size(self.memory)} of memory, {_size(self.disk)} on disk"
+            f"Estimate: {several}{counted(self.epochs, 'epoch')} of about {self.rows:,} rows, about {show_duration(self.seconds)} of training "
+            f"({self.rate:,.0f} rows/s in a trial), {show_size(self.memory)} of memory, {show_size(self.disk)} on disk"
         )
 
 
@@ -99,13 +99,3 @@ def _kept(dataset: DatasetConstructorTask) -> float:
     path: Sequence[str] = spread(dataset.files(), MOST_OPENED)
     entries = min(FIRST, _length(dataset, path[int(sample.source[0, 0])]))
     return len(sample) / max(entries, 1)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"about {max(seconds, 1):,.0f} s"
-    return f"about {seconds / 60:,.0f} min" if seconds < 5400 else f"about {seconds / 3600:,.1f} h"
-
-
-def _size(amount: float) -> str:
-    return f"{amount / 1e9:,.1f} GB" if amount >= 1e9 else f"{max(amount / 1e6, 1):,.0f} MB"

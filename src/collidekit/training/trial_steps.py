@@ -16,6 +16,7 @@ from collidekit.models.tagger import Tagger, outputs_of
 from collidekit.objectives import head_of
 from collidekit.threads import sharing_cores
 from collidekit.training.config import TrainingConfig
+from collidekit.training.effect import attack_without_effect
 
 SECONDS, LEAST, MOST = 1.0, 2, 20
 """Time of all timed steps together, and limits of their number."""
@@ -36,7 +37,6 @@ def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialS
     Each step of an attack counts as a further pass.
     """
     with torch.random.fork_rng(devices=[]):
-        before = _peak()
         batch = rows.take(torch.arange(config.batch_size) % len(rows))
         head = head_of(config.objective, analysis)
         network = build_network(config.model_name, analysis.inputs, outputs_of(analysis, head), config.model_options)
@@ -59,14 +59,18 @@ def try_steps(config: TrainingConfig, analysis: Analysis, rows: Batch) -> TrialS
         # the first step allocates memory, and other processes may slow down some steps
         seconds = max(median(times[1:]), 1e-9) * _passes(config)
         parameters = sum(parameter.numel() for parameter in tagger.parameters())
-    return TrialSteps(len(batch) / seconds, parameters, max(_peak(), before))
+    return TrialSteps(len(batch) / seconds, parameters, _peak())
 
 
 def _passes(config: TrainingConfig) -> float:
-    """Return the number of passes of a step: one, plus one for each step of an attack."""
+    """Return the number of passes of a step: one, one for each step of an attack from each start, and the comparison of several starts."""
     if config.attack == "nominal":
         return 1.0
-    return 1.0 + config.attack_iterations * (1 + config.attack_starts) + (config.adversarial == "trades")
+    unused = attack_without_effect(config)
+    steps = 1 if "attack_iterations" in unused else config.attack_iterations
+    starts = 1 if "attack_starts" in unused else max(config.attack_starts, 1)
+    compared = starts if starts > 1 else 0
+    return 1.0 + steps * starts + compared + (config.adversarial == "trades")
 
 
 def _peak() -> float:
