@@ -53,3 +53,10 @@ def test_refused_before_anything_is_written(place: Path, given: dict[str, tuple[
     with pytest.raises(CollidekitError, match=said):
         CompareTask(**FILES, **given).complete()
     assert not (place / "results").exists()
+
+
+def test_settings_of_plots_are_in_the_hash(place: Path) -> None:
+    (place / "drawn.yaml").write_text((place / "toy.yaml").read_text() + "plots: {experiment: ATLAS}\n")
+    task, drawn = (CompareTask(**{**FILES, "config": name}, under=("fgsm:0.3",)) for name in ("toy.yaml", "drawn.yaml"))
+    assert drawn.identity() == task.identity(), "the same predictions"
+    assert drawn.hash != task.hash, "another page"

@@ -41,6 +41,7 @@ class CompareTask(TestParameters):
     )
     replicates = luigi.IntParameter(default=200, description="number of bootstrap replicates")
     exclude_index = False
+    draws = True
 
     @cached_property
     def attacks(self) -> dict[str, dict[str, Any]]:
