@@ -46,6 +46,7 @@ def test_nominal_attacked_noisy_and_another_run(place: Path) -> None:
         ({"under": ("fgsmm:0.1",)}, "did you mean 'fgsm'"),
         ({"under": ("fgsm",)}, "--under: 'fgsm': write attack and magnitude"),
         ({"under": ("fgsm:0.1",), "names": ("a",)}, "--names: 1 given for 2 curves"),
+        ({"under": ("fgsm:0.1",), "f_c": 2.0}, "--f-c 2: is not between 0 and 1"),
         ({"runs": ("ffffff",)}, "no complete training or report"),
     ],
 )
