@@ -81,7 +81,14 @@ def estimate_run(task: ReportTask) -> RunEstimate | None:
     disk = len(missing) * (epochs + 2) * STATES * 4.0 * trial.parameters
     disk += 0.0 if exists else disk_of_row(sample, task.analysis) * rows
     return RunEstimate(
-        training_rows, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk, done
+        training_rows,
+        len(missing),
+        epochs,
+        trial.rate,
+        seconds,
+        trial.memory + memory_of_rows(sample, rows),
+        disk,
+        done,
     )
 
 
