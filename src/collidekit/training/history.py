@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.sealed import as_written
@@ -33,6 +31,8 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, with losses in double precision, so that they are restored bit for bit."""
+        import torch  # not needed by readers such as `collidekit runs`
+
         return {"epochs": self.epochs, "losses": torch.tensor(self.losses, dtype=torch.float64)}
 
     @classmethod
