@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from collidekit.plain_text import without_controls
+from collidekit.shown import clock
 
 _IPYTHON = "IPython"
 EVERY = 0.25
@@ -49,9 +50,9 @@ class NotebookBar:
     def html(self, seconds: float) -> str:
         """Return the HTML of the bar with elapsed and remaining time, in the colours of the notebook."""
         parts = [f"{self.done:,.0f}" + (f" of {self.total:,.0f}" if self.total else ""), self.status]
-        parts.append(f"{_time(seconds)} elapsed")
+        parts.append(f"{clock(seconds)} elapsed")
         if self.total and self.done:
-            parts.append(f"{_time(seconds * max(self.total - self.done, 0) / self.done)} left")
+            parts.append(f"{clock(seconds * max(self.total - self.done, 0) / self.done)} left")
         value = f' value="{min(self.done / self.total, 1):.4f}"' if self.total else ""
         words = escape(without_controls(" · ".join(part for part in parts if part)))
         return (
@@ -65,9 +66,3 @@ class NotebookBar:
             self._handle = shown.display(shown.HTML(text), display_id=True)
         else:
             self._handle.update(shown.HTML(text))
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

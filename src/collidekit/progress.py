@@ -11,6 +11,7 @@ from rich.text import Text
 
 from collidekit.notebook import NotebookBar, in_notebook
 from collidekit.plain_text import literal, without_controls
+from collidekit.shown import clock
 from collidekit.verbosity import is_quiet
 
 WIDE = 100
@@ -45,15 +46,6 @@ class Times(ProgressColumn):
             return Text(elapsed, "progress.elapsed")
         left = clock(task.time_remaining if task.elapsed else None)
         return Text(f"{elapsed} < {left}", "progress.elapsed")
-
-
-def clock(seconds: float | None) -> str:
-    """Return a time such as ``3:07`` or ``1:02:45``; ``-:--`` if it is unknown."""
-    if seconds is None:
-        return "-:--"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def description_column(console: Console) -> TextColumn:

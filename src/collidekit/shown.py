@@ -1,4 +1,4 @@
-"""HTML of objects in a notebook: a title and a small table, with all text from files escaped."""
+"""Text for people: HTML tables of objects in a notebook, with all text from files escaped; counts and times."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -40,3 +40,12 @@ def counted(number: int, thing: str) -> str:
     """Return a number with its noun, such as ``1 class``, ``3 classes``, ``1,200 rows``."""
     several = f"{thing}es" if thing.endswith("s") else f"{thing[:-1]}ies" if thing.endswith("y") else f"{thing}s"
     return f"{number:,} {thing if number == 1 else several}"
+
+
+def clock(seconds: float | None) -> str:
+    """Return a time such as ``3:07`` or ``1:02:45``; ``-:--`` if it is unknown."""
+    if seconds is None:
+        return "-:--"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

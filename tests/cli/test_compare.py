@@ -2,14 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from luigi.task_register import Register
 from tests.cli.conftest import Trained, invoke
-from tests.cli.samples import ANALYSIS, jets, write_root
+from tests.cli.samples import jets, write_root
 
 from collidekit.errors import CollidekitError
 from collidekit.inference.predictions import Predictions
@@ -167,6 +166,35 @@ def test_a_file_of_predictions_is_a_run(
     assert found["compared"][1]["name"].endswith("mine")
 
 
+def test_files_of_predictions_cannot_be_read_or_predicted_again(
+    results: Path, hashes: dict[str, str], trained: Trained, tmp_path: Path
+) -> None:
+    scores = tmp_path / "mine.parquet"
+    assert invoke(["predict", trained.task, trained.test, "-o", scores], tmp_path).exit_code == 0
+    for words, said in (
+        ((scores, hashes["1/123456"], "--tagger", "jet_mass"), "a file of predictions does not name its test files"),
+        ((trained.task, scores, "--files", trained.test), "mine.parquet: is a file of predictions; with --files give"),
+    ):
+        result = invoke(["compare", *words, "--out", tmp_path / "out"], results)
+        assert result.exit_code == 2, result.output
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_each_run_is_read_once(
+    results: Path, hashes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    find = RunFinder.find
+    monkeypatch.setattr(
+        RunFinder, "find", lambda self, given, attacked=False: read.append(given) or find(self, given, attacked)
+    )
+    named = [hashes["1/123456"], hashes["2/123456"]]
+    found = compared(results, tmp_path, *named, "--name", "a", "--name", "b")
+    assert [entry["name"] for entry in found["compared"]] == ["a", "b"]
+    assert read == named
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -175,12 +203,14 @@ def test_a_file_of_predictions_is_a_run(
         (("FIRST",), "there is only one curve"),
         (("FIRST", "FIRST"), "name each run only once"),
         (("FIRST", "SECOND", "--name", "a"), "--name: 1 given for 2 runs"),
+        (("FIRST", "--name", "a", "--name", "b", "--attacked"), "--name: 2 given for 1 run; give one for each run"),
         (("FIRST", "SECOND", "--name", "a", "--name", "a"), "two curves have the name 'a'"),
         (("FIRST", "--tagger", "no_branch"), "there is no branch or variable 'no_branch'"),
         (("FIRST", "--tagger", "SvsC:jet_mass"), "did you mean 'SvsB'"),
         (("FIRST", "--tagger", "mass=jet_mass +"), "--tagger"),
         (("FIRST", "SECOND", "--threads", "1"), "--threads: has an effect only with --files"),
         (("FIRST", "SECOND", "--f-c", "2", "--tagger", "jet_mass"), "--f-c 2: is not between 0 and 1"),
+        (("FIRST", "SECOND", "--f-c", "0.2"), "--f-c: has an effect only with --tagger"),
         (("top-tagging/pfn", "FIRST"), "has no predictions"),
     ],
 )
@@ -222,7 +252,7 @@ def test_scores_keep_their_order() -> None:
 
 
 def test_rows_of_other_files_are_compared_without_pairs(
-    results: Path, hashes: dict[str, str], trained: Trained, tmp_path: Path, refused: Callable[..., str]
+    results: Path, hashes: dict[str, str], trained: Trained, tmp_path: Path
 ) -> None:
     file = write_root(tmp_path / "third.root", jets(150, seed=3))
     scores = tmp_path / "third.parquet"
@@ -230,4 +260,3 @@ def test_rows_of_other_files_are_compared_without_pairs(
     found = compared(results, tmp_path / "out", hashes["1/123456"], scores)
     assert not found["differences"][0]["paired"]
     assert found["notes"][0].startswith("NOT THE SAME ROWS")
-    assert ANALYSIS.count("SvsB") == 1

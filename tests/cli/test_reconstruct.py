@@ -87,6 +87,13 @@ def test_truth_is_not_needed_and_settings_come_from_the_analysis(tmp_path: Path)
     assert {"max_m_lb_index_top_b", "tagged_index_top_b", "tagged_nu_pz"} <= columns.keys()
 
 
+def test_plots_have_the_formats_of_the_analysis(tmp_path: Path) -> None:
+    drawn_as = plan(("plots: {simulation: true}", "plots: {simulation: true, formats: []}"))
+    reconstruct_to_file(drawn_as, [written(tmp_path)], tmp_path / "out.root", ["max_m_lb"], tmp_path / "plots")
+    assert {path.suffix for path in (tmp_path / "plots").iterdir()} >= {".png"}
+    assert not list((tmp_path / "plots").glob("*.pdf"))
+
+
 def test_a_wrong_setting_of_a_method_is_named_by_check_and_by_the_verb(tmp_path: Path) -> None:
     wrong = plan(
         (

@@ -16,7 +16,8 @@ from tests.cli.conftest import Run, Trained, invoke
 from typer.main import get_command
 
 from collidekit.cli import app, complete
-from collidekit.progress import Times, _Rate, bar_width, clock, description_column
+from collidekit.progress import Times, _Rate, bar_width, description_column
+from collidekit.shown import clock
 from collidekit.training.display import HEADER_EVERY, Display
 from collidekit.verbosity import VARIABLE, is_warning
 

@@ -14,6 +14,7 @@ from collidekit.evaluation import plots
 from collidekit.evaluation.classification.efficiency import efficiency_in_bins
 from collidekit.evaluation.classification.metrics import classification_metrics
 from collidekit.evaluation.classification.roc_result import measure_discriminator, measure_roc
+from collidekit.evaluation.plots.efficiency import set_binned_axis
 from collidekit.evaluation.report.input_histograms import HistogramAxis, InputHistograms
 
 from .conftest import gaussians
@@ -124,3 +125,13 @@ def test_a_full_disk_is_one_line(tmp_path, flavour) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("edges", "scale"),
+    [([0.1, 0.2, 0.3], "linear"), ([20, 110, 200], "linear"), ([20, 50, 500], "log"), ([0, 50, 500], "linear")],
+)
+def test_a_binned_axis_is_logarithmic_if_one_bin_takes_most_of_it(edges: list[float], scale: str) -> None:
+    axes = Figure().subplots()
+    set_binned_axis(axes, np.array(edges, dtype=float))
+    assert axes.get_xscale() == scale

@@ -10,6 +10,7 @@ import torch
 from collidekit.errors import CollidekitError
 from collidekit.models.temperature import tempered
 from collidekit.tasks.base import run_with_requirements
+from collidekit.tasks.calibrate import calibrate
 from collidekit.tasks.importance import ImportanceTask
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.report import ReportTask
@@ -63,3 +64,11 @@ def test_wrong_settings_of_importance(place: Path, parameters: dict[str, Any], m
 def test_importance_is_that_of_one_model(place: Path) -> None:
     with pytest.raises(CollidekitError, match="feature importance needs a single model"):
         ImportanceTask(**FILES, seeds=("1", "2")).complete()
+
+
+def test_calibrate_draws_as_the_analysis_says(place: Path) -> None:
+    (place / "toy.yaml").write_text((place / "toy.yaml").read_text() + "plots: {formats: []}\n")
+    training = TrainingTask(**{k: v for k, v in LEARNS.items() if k != "test_filelist"})
+    run_with_requirements(training)
+    made = calibrate(training.folder, ["test.parquet"], place / "calibration")
+    assert [path.name for path in made.plots] == ["reliability_signal.png"]

@@ -46,6 +46,7 @@ def test_nominal_attacked_noisy_and_another_run(place: Path) -> None:
         ({"under": ("fgsmm:0.1",)}, "did you mean 'fgsm'"),
         ({"under": ("fgsm",)}, "--under: 'fgsm': write attack and magnitude"),
         ({"under": ("fgsm:0.1",), "names": ("a",)}, "--names: 1 given for 2 curves"),
+        ({"under": ("fgsm:0.1",), "f_c": 2.0}, "--f-c 2: is not between 0 and 1"),
         ({"runs": ("ffffff",)}, "no complete training or report"),
     ],
 )
@@ -53,3 +54,10 @@ def test_refused_before_anything_is_written(place: Path, given: dict[str, tuple[
     with pytest.raises(CollidekitError, match=said):
         CompareTask(**FILES, **given).complete()
     assert not (place / "results").exists()
+
+
+def test_settings_of_plots_are_in_the_hash(place: Path) -> None:
+    (place / "drawn.yaml").write_text((place / "toy.yaml").read_text() + "plots: {experiment: ATLAS}\n")
+    task, drawn = (CompareTask(**{**FILES, "config": name}, under=("fgsm:0.3",)) for name in ("toy.yaml", "drawn.yaml"))
+    assert drawn.identity() == task.identity(), "the same predictions"
+    assert drawn.hash != task.hash, "another page"

@@ -168,3 +168,10 @@ def test_the_scheduler_runs_points_as_required_tasks(place: Path) -> None:
     assert task.complete()
     assert all(training.complete() for training in task.requires().values())
     assert len(task.read()[0].points) == 2
+
+
+def test_settings_of_plots_are_in_the_hash(place: Path) -> None:
+    (place / "drawn.yaml").write_text((place / "toy.yaml").read_text() + "plots: {size: 1.2}\n")
+    task, drawn = grid(), grid(config="drawn.yaml")
+    assert drawn.identity() == task.identity(), "the same trainings"
+    assert drawn.hash != task.hash, "another plot"

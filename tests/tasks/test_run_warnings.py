@@ -10,6 +10,7 @@ import torch
 from collidekit.evaluation.classification.rejection import Rejection
 from collidekit.evaluation.ensemble import EnsembleResult, Gain, RocLine
 from collidekit.tasks.base import run_with_requirements
+from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.run_estimate import RunEstimate, estimate_run
 from collidekit.tasks.run_warnings import overfitting_note, unstable_note
 from collidekit.tasks.to_report import report_task
@@ -80,6 +81,31 @@ def test_estimate_of_rows_disk_and_trainings(place: Path) -> None:
     assert several is not None
     assert several.trainings == 3
     assert str(several).startswith("Estimate: 3 trainings of 6 epochs of about")
+
+
+def test_estimate_of_two_folds_has_the_validation_rows_of_one(place: Path) -> None:
+    task = report(epochs=3, folds=2)
+    run_with_requirements(next(iter(InferenceTask.req(task).trainings().values())).requires()["dataset"])
+    made = estimate_run(task)
+    assert made is not None
+    rows = made.rows / 0.425
+    assert made.trainings == 2
+    assert made.seconds * made.rate == pytest.approx(2 * 3 * rows * (0.425 + 0.075 / 3), rel=0.01)
+
+
+def test_estimate_of_an_interrupted_training_is_for_its_other_epochs(place: Path) -> None:
+    task = report(epochs=6)
+    training = task.requires()["inference"].requires()["training"]
+    run_with_requirements(training.requires()["dataset"])
+    whole = estimate_run(task)
+    training.place.mkdir(parents=True)
+    rows = "".join(f"{epoch},0.5,0.5\n" for epoch in (1, 2))
+    (training.place / "history.csv").write_text(f"epoch,train_loss,val_loss\n{rows}")
+    rest = estimate_run(task)
+    assert whole is not None
+    assert rest is not None
+    assert rest.seconds * rest.rate == pytest.approx(whole.seconds * whole.rate * 4 / 6)
+    assert str(rest).startswith("Estimate: 6 epochs (2 of 6 are done) of about")
 
 
 def test_trial_steps_leave_random_numbers_alone(place: Path) -> None:

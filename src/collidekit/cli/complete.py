@@ -64,24 +64,26 @@ def _shipped(incomplete: str) -> list[str]:
     return list(shipped_models())
 
 
+def _results() -> Path:
+    """Return the results folder, without the imports and errors of ``results_folder``."""
+    return Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser()
+
+
 def _runs(incomplete: str) -> list[str]:
     """Return the hashes of complete trainings and reports, the newest first, and paths."""
-    results = Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser()
-    folders = [*results.glob("TrainingTask/*/*/*/*/run.json"), *results.glob("ReportTask/*/*/*/*/*/run.json")]
+    folders = [*_results().glob("TrainingTask/*/*/*/*/run.json"), *_results().glob("ReportTask/*/*/*/*/*/run.json")]
     newest = sorted(folders, key=lambda path: -path.stat().st_mtime)[:MOST]
     return [*(path.parent.name for path in newest), *_paths(incomplete, ".pt", ".parquet")]
 
 
 def _trained(incomplete: str) -> list[str]:
     """Return bundled models, folders of trainings, and paths."""
-    results = Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser()
-    newest = sorted(results.glob("TrainingTask/*/*/*/*/best_model.pt"), key=lambda path: -path.stat().st_mtime)[:MOST]
-    return [*_models(incomplete), *(str(path.parent) for path in newest)]
+    models = sorted(_results().glob("TrainingTask/*/*/*/*/best_model.pt"), key=lambda path: -path.stat().st_mtime)
+    return [*_models(incomplete), *(str(path.parent) for path in models[:MOST])]
 
 
 def _names_of_analyses(incomplete: str) -> list[str]:
-    results = Path(os.environ.get("COLLIDEKIT_OUTPUT") or "results").expanduser()
-    return sorted(path.name for path in results.glob("TrainingTask/*") if path.is_dir())
+    return sorted(path.name for path in _results().glob("TrainingTask/*") if path.is_dir())
 
 
 analyses, networks, checkpoints, bundled_models, runs, trained_analyses = map(

@@ -81,8 +81,10 @@ def compare(
         bool, typer.Option("--attacked", help="Add the attacked predictions of each run, such as those under fgsm or noise.")
     ] = False,
     f_c: Annotated[
-        float, typer.Option("--f-c", help="Fraction of c jets in the discriminant of a tagger with pb, pc and pu.", metavar="FRACTION")
-    ] = 0.1,
+        float | None,
+        typer.Option("--f-c", help="With --tagger: fraction of c jets in the discriminant of a tagger with pb, pc and pu. Default: 0.1.",
+                     metavar="FRACTION", show_default=False),
+    ] = None,
     files: Annotated[
         list[str] | None,
         panel(DATA, "--files", "-f", help="Predict these files with every run. Default: use the predictions of the "
@@ -121,9 +123,11 @@ def compare(
     from collidekit.evaluation.comparison.page import write_comparison
     from collidekit.evaluation.look import look_of
     from collidekit.files import plain
+    from collidekit.shown import counted
     from collidekit.tasks.base import results_folder
     from collidekit.tasks.compare_runs import compare_runs, show_comparison
     from collidekit.tasks.compared_runs import RunFinder
+    from collidekit.tasks.compared_taggers import F_C
 
     if files and attacked:
         raise CollidekitError(
@@ -136,19 +140,23 @@ def compare(
     ):
         if given and not files:
             raise CollidekitError(f"{option}: has an effect only with --files; leave it out or name files to predict")
+    if f_c is not None and not taggers:
+        raise CollidekitError("--f-c: has an effect only with --tagger; leave it out or name a tagger")
+    if names and len(names) != len(named):
+        raise CollidekitError(
+            f"--name: {len(names)} given for {counted(len(named), 'run')}; give one for each run, in their order"
+        )
     if files:
         from collidekit.tasks.compared_models import predict_runs
 
         found = predict_runs(named, files, analysis, threads, allow_training_rows)
     else:
         finder = RunFinder(results_folder())
-        found = [run for name in named for run in finder.find(name, attacked)]
-        names = (
-            [name for name, given in zip(names, named, strict=False) for _ in finder.find(given, attacked)]
-            if names
-            else None
-        )
-    made = compare_runs(found, names or (), taggers or (), f_c, replicates)
+        groups = [finder.find(name, attacked) for name in named]
+        found = [run for group in groups for run in group]
+        if names:
+            names = [name for name, group in zip(names, groups, strict=True) for _ in group]
+    made = compare_runs(found, names or (), taggers or (), F_C if f_c is None else f_c, replicates)
     with look_of(found[0].drawn_as):
         page = write_comparison(made, out)
         if as_json:

@@ -17,6 +17,7 @@ from collidekit.evaluation.dilepton.evaluate import evaluate_dilepton
 from collidekit.evaluation.dilepton.events import dilepton_events
 from collidekit.evaluation.dilepton.sample import make_sample
 from collidekit.evaluation.dilepton.truth import KEYS, check_truth, read_truth
+from collidekit.evaluation.look import look_of
 from collidekit.evaluation.reconstruction import (
     USUAL,
     Answer,
@@ -94,9 +95,9 @@ def reconstruct_to_file(
     )
     if plots:
         plots.mkdir(parents=True, exist_ok=True)
-        evaluate_dilepton(
-            plots, make_sample(target, assigned, pairs, events, truth, names.mass_bins), plan.analysis.name
-        )
+        sample = make_sample(target, assigned, pairs, events, truth, names.mass_bins)
+        with look_of(plan.analysis):
+            evaluate_dilepton(plots, sample, plan.analysis.name)
     write_columns(output, _columns(answers, list(target.values), known), "reconstruction", {"methods": list(answers)})
     notes = [*counts.notes(), *doubts(events, target)]
     return Reconstructed(output, len(batch), results, notes, skipped, plots)

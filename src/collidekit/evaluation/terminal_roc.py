@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from collidekit.evaluation.classification.few_rows import LEAST_ROWS
 from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.numbers import with_error
 
 MARKS = "*o+x#@%&"
-LEAST_ROWS = 3
-"""The axis ends at the efficiency at which this many background rows survive."""
 
 
 def terminal_roc(results: Sequence[RocResult], width: int = 78, height: int = 20) -> str:

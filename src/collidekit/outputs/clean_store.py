@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from collidekit.errors import CollidekitError
-from collidekit.outputs.removal import counted
 from collidekit.plain_text import literal
+from collidekit.shown import counted
 from collidekit.stores.listing import InStore, StoredEntry, find_stored
 from collidekit.stores.settings import all_stores
 

@@ -13,6 +13,7 @@ from collidekit.errors import CollidekitError
 from collidekit.files import is_own
 from collidekit.outputs.find import DATASET, HALF_REMOVED, TRAINING, File, Output, State, find_outputs
 from collidekit.sealed import read_sealed
+from collidekit.shown import counted
 
 _TEMPORARY = re.compile(r"\..+\.part(\.\w+)?")
 _EPOCH = re.compile(r"model_(\d+)\.pt")
@@ -36,11 +37,6 @@ class Kind(Enum):
         """Return a text such as ``2 unused datasets``."""
         noun, rest = self.value
         return f"{counted(number, noun)} {rest}".rstrip()
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 file`` or ``1,000 files``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from collidekit.outputs.recipes import compare_recipes, usual_settings
 from collidekit.outputs.tables import age
 from collidekit.outputs.trainings import COMPLETE, TrainingRun, best_score, discriminators_of, find_trainings
 from collidekit.plain_text import literal, without_controls
+from collidekit.shown import counted
 from collidekit.tasks.differences import flat, short_value
 
 FORMAT = "collidekit runs 1"
@@ -72,7 +73,7 @@ def _show_analysis(
     analysis: str, runs: Sequence[TrainingRun], discriminator: str, usual: dict[str, Any], console: Console
 ) -> None:
     recipes = compare_recipes(runs, usual)
-    console.print(f"[bold]{literal(analysis)}[/bold]: {_counted(len(runs), 'training')}", highlight=False)
+    console.print(f"[bold]{literal(analysis)}[/bold]: {counted(len(runs), 'training')}", highlight=False)
     if recipes.shared:
         console.print(
             Padding(Text(without_controls(f"not at default: {_listed(recipes.shared)}"), "dim"), (0, 0, 0, 2))
@@ -131,10 +132,6 @@ def _below(run: TrainingRun, own: dict[str, Any], discriminator: str) -> list[tu
 
 def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {short_value(value)}" for name, value in settings.items())
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def as_json(runs: Sequence[TrainingRun], results: Path) -> dict[str, Any]:

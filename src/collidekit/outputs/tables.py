@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from collidekit.outputs.find import HOUR, Output, State
-from collidekit.outputs.removal import Kind, Removable, counted
+from collidekit.outputs.removal import Kind, Removable
 from collidekit.plain_text import literal
+from collidekit.shown import counted
 
 _NOTES = {
     State.UNUSED: "a dataset that no output was made from",

@@ -1,6 +1,5 @@
 """The trainings below a results folder, with their settings, epochs and measured scores."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from collidekit.outputs.find import TRAINING, Output, State, find_outputs
 from collidekit.outputs.records import INFERENCE, REPORT, ROC, Record, Records
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.differences import flat
+from collidekit.training.history import read_history
 
 COMPLETE = (State.USED, State.RESULT)
 
@@ -102,7 +102,7 @@ def _read_run(output: Output, records: Records) -> TrainingRun:
             run.problem = f"{output.folder / 'run.json'}: cannot be read"
         else:
             run.config = _config_of_checkpoint(output)
-        run.epochs = _history(output.folder / "history.csv")
+        run.epochs = read_history(output.folder / "history.csv")
     except CollidekitError as error:
         run.problem = str(error)
     return run
@@ -119,17 +119,6 @@ def _config_of_checkpoint(output: Output) -> dict[str, Any]:
     with as_written(newest):
         found = json.loads(load_content(newest)["config"])
         return dict(found)
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a history; none if there is no file."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file, as_written(path):
-            return [{name: float(value) for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
-    except FileNotFoundError:
-        return []
-    except (OSError, UnicodeDecodeError) as error:
-        raise CollidekitError(f"{path}: cannot be read ({error})") from None
 
 
 def _scores(records: Records) -> Iterator[tuple[str, str, Score]]:

@@ -14,6 +14,7 @@ from collidekit.errors import CollidekitError
 from collidekit.evaluation.calibration.calibrate import temperature_of, weighted_as_in_training
 from collidekit.evaluation.calibration.reliability import CalibrationResult, measure_calibration
 from collidekit.evaluation.calibration.report import calibration_rows
+from collidekit.evaluation.look import look_of
 from collidekit.evaluation.plots.reliability import plot_reliabilities
 from collidekit.files import write_json
 from collidekit.inference.ensemble import predict_files_with
@@ -76,7 +77,8 @@ def calibrate(
     temperature = temperature_of(predictions, fitted_on)
     result = measure_calibration(predictions, temperature)
     folder = out or path.parent / "calibration"
-    plots = plot_reliabilities(folder, predictions, temperature, f"{loaded.analysis.name}, {short(str(path))}")
+    with look_of(loaded.analysis):
+        plots = plot_reliabilities(folder, predictions, temperature, f"{loaded.analysis.name}, {short(str(path))}")
     write_json(folder / "calibration.json", result.as_dict())
     store_temperature(path, temperature)  # last, so that an error leaves the model unchanged
     return Calibrated(path, result, folder, plots, skipped)

@@ -16,7 +16,7 @@ from collidekit.plugins import is_known, unknown
 from collidekit.tasks.base import AnalysisTask, results_folder
 from collidekit.tasks.compare_runs import compare_runs, show_comparison
 from collidekit.tasks.compared_runs import Run, RunFinder
-from collidekit.tasks.compared_taggers import F_C
+from collidekit.tasks.compared_taggers import F_C, check_f_c
 from collidekit.tasks.inference import InferenceTask, TestParameters, require_discriminators
 
 
@@ -41,6 +41,7 @@ class CompareTask(TestParameters):
     )
     replicates = luigi.IntParameter(default=200, description="number of bootstrap replicates")
     exclude_index = False
+    draws = True
 
     @cached_property
     def attacks(self) -> dict[str, dict[str, Any]]:
@@ -69,6 +70,7 @@ class CompareTask(TestParameters):
             raise CollidekitError("CompareTask: there is only one curve; give --under, --runs or --taggers")
         if self.names and len(self.names) != curves:
             raise CollidekitError(f"--names: {len(self.names)} given for {curves} curves; give one for each")
+        check_f_c(self.f_c)
         _ = self.others
 
     @cached_property

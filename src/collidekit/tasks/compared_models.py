@@ -28,6 +28,11 @@ def predict_runs(
     allow_training_rows: bool = False,
 ) -> list[Run]:
     """Return a run for each model; training rows of a model are an error without ``allow_training_rows``."""
+    for name in names:
+        if Path(name).suffix == ".parquet":
+            raise CollidekitError(
+                f"{name}: is a file of predictions; with --files give a training, checkpoint or bundled model"
+            )
     if threads:
         torch.set_num_threads(threads)
     paths = expand(list(files))

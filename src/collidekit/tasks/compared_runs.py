@@ -20,6 +20,7 @@ from collidekit.outputs.trainings import made_from
 from collidekit.tasks.differences import flat
 from collidekit.tasks.titles import attack_name, short
 from collidekit.training.checkpoint import find_checkpoint, load_content, read_settings
+from collidekit.training.history import read_history
 
 _HASH = re.compile(r"[0-9a-f]{4,10}")
 _SEARCHED = (TRAINING, REPORT, INFERENCE, ROC)
@@ -217,10 +218,10 @@ class RunFinder:
 
 
 def _epochs(training: Record) -> int | None:
+    """Return the number of epochs; None if the history is damaged or not there."""
     try:
-        with (training.output.folder / "history.csv").open(encoding="utf-8") as file:
-            return max(sum(1 for _ in file) - 1, 0)
-    except (OSError, UnicodeDecodeError):
+        return len(read_history(training.output.folder / "history.csv")) or None
+    except CollidekitError:
         return None
 
 
@@ -261,7 +262,7 @@ def names_of(runs: Sequence[Run]) -> list[str]:
     used = ["model_name"]
     candidates = dict.fromkeys(key for key in (*FIRST, *(key for recipe in recipes for key in recipe)))
     while len(candidates) and len(used) < MOST and _parts(recipes, used) < len(set(kinds)):
-        best = max(candidates, key=lambda key: (_parts(recipes, [*used, key]), -list(candidates).index(key)))
+        best = max(candidates, key=lambda key: _parts(recipes, [*used, key]))  # the first one of equal ones
         if _parts(recipes, [*used, best]) == _parts(recipes, used):
             break
         used.append(best)

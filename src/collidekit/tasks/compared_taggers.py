@@ -59,10 +59,9 @@ def tagger_contenders(
 
     Without a discriminator, a tagger is compared in all discriminators with the signal of the first one.
     """
+    check_f_c(f_c)
     if not texts:
         return [], []
-    if not 0 <= f_c <= 1:
-        raise CollidekitError(f"--f-c {f_c:g}: is not between 0 and 1")
     given = [GivenTagger.parse(text, list(predictions.definitions)) for text in texts]
     plan, keep_all = _plan_of(run)
     resolved = [_with_classes_of_gn2(one, plan, run.files, f_c) for one in given]
@@ -86,6 +85,12 @@ def tagger_contenders(
     return contenders, notes
 
 
+def check_f_c(f_c: float) -> None:
+    """Raise an error if ``--f-c`` is not a fraction."""
+    if not 0 <= f_c <= 1:
+        raise CollidekitError(f"--f-c {f_c:g}: is not between 0 and 1")
+
+
 def _as_scores(values: Array) -> Array:
     """Return finite scores in the same order; NaN is the lowest score, infinities are beyond all finite scores."""
     finite = values[np.isfinite(values)]
@@ -102,6 +107,10 @@ def _plan_of(run: Run) -> tuple[Plan, bool]:
     """Return the plan that made the rows, and whether rows without a class were kept."""
     if run.plan is not None:
         return run.plan, True
+    if run.dataset is None and run.folder.suffix == ".parquet":
+        raise CollidekitError(
+            f"{run.given}: a file of predictions does not name its test files; name a training or report first"
+        )
     if run.dataset is None:
         raise CollidekitError(
             f"{run.given}: its test dataset was removed, so --tagger does not know its files; give them with --files"

@@ -47,7 +47,7 @@ class DatasetParameters(AnalysisTask):
     scheduler = luigi.Parameter(
         default="",
         significant=False,
-        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or or a site file "
+        description="the Dask cluster: an address such as tcp://host:8786, a scheduler file, or a site file "
         "(.yaml) or profile whose Slurm starts the workers; default: a cluster on this machine",
     )
     jobs = luigi.IntParameter(

@@ -36,6 +36,7 @@ class GridTask(TrainingParameters):
     seeds = law.CSVParameter(default=(), description="train each point once with each of these random seeds")
     yes = luigi.BoolParameter(default=False, significant=False, description=f"allow more than {MOST_POINTS} trainings")
     exclude_index = False
+    draws = True
     failures: Mapping[tuple[int, int], str] = {}
     """Errors of trainings by the numbers of point and seed; with errors, the output stays incomplete."""
 

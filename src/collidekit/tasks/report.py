@@ -19,6 +19,7 @@ from collidekit.evaluation.classification.metrics import ClassCount, classificat
 from collidekit.evaluation.classification.spectrum import spectrum
 from collidekit.evaluation.classification.trees import lost_note
 from collidekit.evaluation.classification.working_points import DiscriminatorPoints
+from collidekit.evaluation.look import look
 from collidekit.evaluation.numbers import percent, with_error
 from collidekit.evaluation.plots import (
     plot_confusion_matrix,
@@ -261,9 +262,10 @@ def _spectra(
     folder: Path, predictions: Predictions, points: list[DiscriminatorPoints], analysis: Analysis, note: str
 ) -> list[Path]:
     """Plot the spectrum of each mass before and after the loosest working point of each discriminator."""
-    masses = analysis.plots.masses
+    masses = look().settings.masses
     if masses is None:
         masses = [name for name in predictions.spectators if "mass" in name.lower()]
+    masses = [name for name in masses if name in predictions.spectators]  # a site names those of all its analyses
     plots = []
     for name in predictions.definitions:
         thresholds = _thresholds(points, name)

@@ -16,6 +16,7 @@ from collidekit.tasks.dataset import DatasetConstructorTask
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.training import TrainingTask
+from collidekit.training.history import read_history
 from collidekit.training.trial_steps import try_steps
 
 STATES = 4
@@ -33,12 +34,16 @@ class RunEstimate:
     seconds: float
     memory: float
     disk: float
+    done: int = 0
+    """Finished epochs of interrupted trainings, which are not in the time."""
 
     def __str__(self) -> str:
         several = f"{self.trainings} trainings of " if self.trainings > 1 else ""
+        done = f" ({self.done:,} of {self.trainings * self.epochs:,} are done)" if self.done else ""
         return (
-            f"Estimate: {several}{counted(self.epochs, 'epoch')} of about {self.rows:,} rows, about {show_duration(self.seconds)} of training "
-            f"({self.rate:,.0f} rows/s in a trial), {show_size(self.memory)} of memory, {show_size(self.disk)} on disk"
+            f"Estimate: {several}{counted(self.epochs, 'epoch')}{done} of about {self.rows:,} rows, about "
+            f"{show_duration(self.seconds)} of training ({self.rate:,.0f} rows/s in a trial), "
+            f"{show_size(self.memory)} of memory, {show_size(self.disk)} on disk"
         )
 
 
@@ -67,17 +72,36 @@ def estimate_run(task: ReportTask) -> RunEstimate | None:
             torch.set_num_threads(threads)
     except (CollidekitError, OSError, RuntimeError, ValueError):
         return None  # the run itself reports the error
-    share = (config.folds - 2) / config.folds if config.folds > 2 else config.train_val_split
-    share = share / 2 if config.folds == 2 else share
+    share = config.split.share
+    used = 1.0 if not config.folds else 0.5 if config.folds == 2 else 1 - 1 / config.folds
     training_rows = round(rows * share)
     epochs = max(config.epochs, -(-config.min_steps * config.batch_size // max(training_rows, 1)))
-    held_out = rows * (1 / config.folds if config.folds > 2 else 1 - share)
-    seconds = len(missing) * epochs * (training_rows + held_out / 3) / max(trial.rate, 1e-9)
+    validation_rows = rows * (used - share)
+    done = sum(min(_finished(one), epochs) for one in missing)
+    seconds = (len(missing) * epochs - done) * (training_rows + validation_rows / 3) / max(trial.rate, 1e-9)
     disk = len(missing) * (epochs + 2) * STATES * 4.0 * trial.parameters
     disk += 0.0 if exists else disk_of_row(sample, task.analysis) * rows
     return RunEstimate(
-        training_rows, len(missing), epochs, trial.rate, seconds, trial.memory + memory_of_rows(sample, rows), disk
+        training_rows,
+        len(missing),
+        epochs,
+        trial.rate,
+        seconds,
+        trial.memory + memory_of_rows(sample, rows),
+        disk,
+        done,
     )
+
+
+def _finished(training: TrainingTask) -> int:
+    """Return the number of finished epochs from which a training continues."""
+    if not training.resume_training:
+        return 0
+    try:
+        epochs = len(read_history(training.place / "history.csv"))
+    except CollidekitError:
+        return 0  # the training itself reports the error
+    return min(epochs, training.resume_epoch) if training.resume_epoch else epochs
 
 
 def _entries(dataset: DatasetConstructorTask) -> float:

@@ -1,6 +1,5 @@
 """Warnings at the end of a run: overfitting, and seeds that differ by more than the statistical error."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
@@ -10,6 +9,7 @@ from collidekit.evaluation.ensemble import EnsembleResult
 from collidekit.sealed import as_written, read_sealed
 from collidekit.tasks.inference import InferenceTask
 from collidekit.tasks.roc import ROCCurveTask
+from collidekit.training.history import read_history
 
 FEWEST_EPOCHS, LAST = 4, 3
 RISE = 0.02
@@ -68,7 +68,7 @@ def notes_of_run(inference: InferenceTask, roc: ROCCurveTask | None) -> list[str
     notes = []
     trainings = inference.trainings()
     for name, training in trainings.items():
-        epochs = _history(training.folder / "history.csv")
+        epochs = _losses(training.folder / "history.csv")
         notes.append(overfitting_note(epochs, name if len(trainings) > 1 else ""))
     if roc is not None and inference.all_seeds:
         path = roc.folder / "roc.json"
@@ -77,11 +77,10 @@ def notes_of_run(inference: InferenceTask, roc: ROCCurveTask | None) -> list[str
     return [note for note in notes if note]
 
 
-def _history(path: Path) -> list[dict[str, float]]:
+def _losses(path: Path) -> list[dict[str, float]]:
+    """Return the epochs of a history with their losses; none if it is damaged, which is an error of the report itself."""
     try:
-        with as_written(path), path.open(encoding="utf-8", newline="") as file:
-            return [
-                {name: float(row[name]) for name in ("epoch", "train_loss", "val_loss")} for row in csv.DictReader(file)
-            ]
-    except (CollidekitError, OSError):
-        return []  # a damaged history is an error of the report itself
+        epochs = read_history(path)
+    except CollidekitError:
+        return []
+    return epochs if all(row.keys() >= {"epoch", "train_loss", "val_loss"} for row in epochs) else []

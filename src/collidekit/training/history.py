@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from collidekit.errors import CollidekitError
 from collidekit.files import replacing
+from collidekit.sealed import as_written
 
 COLUMNS = (  # columns of the objective and of targets follow
     "epoch",
@@ -31,6 +31,8 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """Return the state for a checkpoint, with losses in double precision, so that they are restored bit for bit."""
+        import torch  # not needed by readers such as `collidekit runs`
+
         return {"epochs": self.epochs, "losses": torch.tensor(self.losses, dtype=torch.float64)}
 
     @classmethod
@@ -48,3 +50,17 @@ class History:
             rows = csv.writer(file)
             rows.writerow(["step", "loss"])
             rows.writerows((step, repr(loss)) for step, loss in enumerate(self.losses))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Return the numbers of each epoch in a ``history.csv``, without empty cells; an empty list if there is no file.
+
+    Raises CollidekitError for a damaged file.
+    """
+    try:
+        with as_written(path), path.open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CollidekitError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -13,14 +13,13 @@ from collidekit.benchmark.scoring.board import Board
 from collidekit.benchmark.scoring.result import Curve
 from collidekit.benchmark.scoring.tables import shown_name, shown_rank
 from collidekit.errors import CollidekitError
+from collidekit.evaluation.classification.few_rows import LEAST_ROWS
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save
 
 NAMED = 10
 """Entries with a colour, a band and a name; further ones are thin grey lines."""
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vP*X"
-LEAST_ROWS = 3
-"""A curve is shown down to the efficiency at which so many background rows survive."""
 
 
 def plot_board(stem: Path | None, board: Board) -> Plot:

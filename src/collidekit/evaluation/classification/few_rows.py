@@ -14,6 +14,9 @@ FEWEST_SIGNAL = 5
 FEW = 20
 """Minimum number of rows of a class for bootstrap errors alone."""
 
+LEAST_ROWS = 3
+"""Minimum number of surviving background rows: drawn ROC curves end there."""
+
 
 def auc_error(spread: float, auc: float, signal_rows: int, background_rows: int) -> float:
     """Return the bootstrap error of an AUC; with few rows of a class, at least the Hanley-McNeil error."""

@@ -1,7 +1,7 @@
 """Working points in bins of a spectator, such as the pT of the jet, with a separate threshold for each bin."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,10 @@ def _in_bin(
 
 def _rows(predictions: Predictions, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Predictions:
     """Return some rows with everything that discriminators need."""
-    return replace(
-        Predictions(
-            predictions.classes, predictions.probabilities[chosen], predictions.labels[chosen], predictions.weights[chosen]
-        ),
-        definitions=predictions.definitions,
-    )  # fmt: skip
+    return Predictions(
+        predictions.classes,
+        predictions.probabilities[chosen],
+        predictions.labels[chosen],
+        predictions.weights[chosen],
+        predictions.definitions,
+    )

@@ -44,7 +44,7 @@ class ComparedCurve:
         """Return the statistical error from the test rows."""
         if self.seeds == 1:
             return self.first.auc_error
-        return max(float(np.nanstd(self.auc_replicates, ddof=1)), *(self._few_error,))
+        return max(float(np.nanstd(self.auc_replicates, ddof=1)), self._few_error)
 
     @property
     def _few_error(self) -> float:

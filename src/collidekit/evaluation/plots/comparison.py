@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from collidekit.evaluation.classification.bootstrap import GRID
+from collidekit.evaluation.classification.few_rows import LEAST_ROWS
 from collidekit.evaluation.comparison.curves import ComparedCurve
 from collidekit.evaluation.look import class_label
 from collidekit.evaluation.numbers import with_error
-from collidekit.evaluation.plots.roc import LEAST_ROWS, RocStyle
+from collidekit.evaluation.plots.roc import RocStyle
 from collidekit.evaluation.plots.style import Plot, colours, figure, mark, save, with_ratio
 from collidekit.evaluation.rows import Floats
 

@@ -16,7 +16,7 @@ from collidekit.evaluation.rows import Floats
 
 LOG_RATIO = 20
 """Maximum ratio of the efficiencies of classes (all bins together) on a linear axis."""
-WIDE = 0.4
+WIDE = 0.5
 """Maximum fraction of a linear axis that one bin may take."""
 MARKERS = "os^vDP*X<>"
 
@@ -48,7 +48,7 @@ def plot_efficiency(stem: str | Path | None, binned: BinnedEfficiency, label: st
 def set_binned_axis(axes: Axes, edges: Floats) -> None:
     """Set the limits of the x axis; it is logarithmic if one bin would take most of it and all edges are positive."""
     axes.set_xlim(edges[0], edges[-1])
-    if edges[0] > 0 and np.diff(edges).max() > WIDE * (edges[-1] - edges[0]) and len(edges) > 2:
+    if edges[0] > 0 and np.diff(edges).max() > (WIDE + 1e-9) * (edges[-1] - edges[0]) and len(edges) > 2:
         axes.set_xscale("log")
         few = edges[-1] / edges[0] < 100
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))

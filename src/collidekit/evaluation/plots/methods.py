@@ -30,7 +30,7 @@ def plot_methods(
     ``zero`` the last panel has a line at 0.
     """
     shown = [name for name in order if any(name in points for _, points in panels)]
-    shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else np.zeros(1)
+    shifts = np.linspace(-0.3, 0.3, len(shown)) if len(shown) > 1 else np.zeros(len(shown))
     places = np.arange(len(texts))
     with figure(7.4, 6.8 if len(panels) > 1 else 6.0) as canvas:
         every = list(with_ratio(canvas)[:, 0]) if len(panels) > 1 else [canvas.subplots()]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, LogLocator
 
 from collidekit.evaluation.classification.bootstrap import GRID
+from collidekit.evaluation.classification.few_rows import LEAST_ROWS
 from collidekit.evaluation.classification.roc_result import RocResult
 from collidekit.evaluation.look import class_label, discriminator_label
 from collidekit.evaluation.numbers import with_error
@@ -19,8 +20,6 @@ from collidekit.evaluation.rows import Floats
 
 RocStyle = Literal["b-tagging", "top-tagging"]
 LINES = ("-", "--", "-.", ":")
-LEAST_ROWS = 3
-"""Minimum number of surviving background rows: the curve ends there."""
 LOG_RATIO = 5
 """Maximum range (largest over smallest number) of a linear ratio panel."""
 RANDOM: dict[str, Any] = {"color": "0.55", "linestyle": (0, (1, 2)), "linewidth": 1.3}
@@ -100,8 +99,8 @@ def _draw_limit(axes: Axes, end: float, value: float, colour: str, style: RocSty
     """Draw a line from 0 to the end of the curve, with an arrow towards the true curve."""
     axes.plot([0, end], [value, value], color=colour, linewidth=1.0)
     away = 14 if style == "top-tagging" else -14
-    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", (end / 2, value), (0, away), textcoords="offset points", arrowprops={**arrow, "arrowstyle": "<-"})
+    arrow = {"arrowstyle": "<-", "color": colour, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (end / 2, value), (0, away), textcoords="offset points", arrowprops=arrow)
 
 
 def _axes(axes: Axes, results: Sequence[RocResult], drawn: Sequence[_Drawn], style: RocStyle) -> None:
