@@ -84,6 +84,14 @@ def many_listed() -> bytes:
     return bytes(content)
 
 
+def negative_offset() -> bytes:
+    """A zip file whose first member begins before the file."""
+    content = bytearray(zipped(list(GOOD)))
+    at = content.rfind(b"PK\x05\x06") + 16
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 5).to_bytes(4, "little")
+    return bytes(content)
+
+
 BOMB = bytes(50_000_000)
 HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("absolute", lambda: tar([("/etc/cron", b"x")]), "leads out of its folder"),
@@ -97,6 +105,7 @@ HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("block device", lambda: tar([(member(tarfile.BLKTYPE), b"")]), "a link or device"),
     ("pipe", lambda: tar([(member(tarfile.FIFOTYPE), b"")]), "a link or device"),
     ("zip link", zip_link, "a link or device"),
+    ("negative offset", negative_offset, "is damaged"),
     ("sparse", sparse, "a link or device"),
     ("twice", lambda: tar([("a", b"x"), ("a", b"y")]), "holds 'a' twice"),
     ("zip twice", lambda: zipped([("a/b", b"x"), ("a//b", b"y")]), "holds 'b' twice"),

@@ -1,6 +1,7 @@
 """Archives of strangers: unpacked without links, devices, paths that lead out, or more than is allowed."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -56,7 +57,7 @@ def unpack(path: Path, target: Path, limits: ArchiveLimits) -> Path:
             f"the archive cannot be read as tar, tar.gz or zip ({said}); pack the folder again"
         ) from None
     except OSError as error:
-        if isinstance(error, gzip.BadGzipFile) or error.errno is None:
+        if isinstance(error, gzip.BadGzipFile) or error.errno in (None, errno.EINVAL):  # EINVAL: an offset below 0
             raise CollidekitError("the archive is damaged; pack the folder again") from None
         raise
     if not writer.files:
