@@ -9,11 +9,13 @@ import pytest
 from attrs import evolve
 from served import Served, form_of
 from served_boards import ended, make_benchmark, submitted, work
+from typer.main import get_command
 
 from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.server.runs import _end_of
 from collidekit.benchmark.states import Fault
+from collidekit.cli import app
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
 BOARD = "/benchmarks/top_tagging/phases/public"
@@ -289,6 +291,41 @@ def _folder(tmp_path: Path) -> Path:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "submission.yaml").write_text("name: x\ntagger: 'true'\n")
     return tmp_path / "s"
+
+
+def test_the_organiser_sees_the_next_runs_and_the_latest_of_each_fault(served: Served, tmp_path: Path) -> None:
+    user = served.user("olga")  # without a limit per day
+    upload = served.store.upload_folder(user, small_submission(tmp_path / "s")).sha256
+
+    def submit(count: int) -> list[int]:
+        return [served.store.submit(user, "top_tagging", "public", upload, "mine") for _ in range(count)]
+
+    submit(124)
+    work(served.store, [ended(None, reason="the scorer failed", fault=Fault.ORGANISER) for _ in range(22)])
+    work(served.store, [ended(None, reason="the code failed") for _ in range(102)])
+    waiting = submit(102)
+    page = served.browser("olga").get("/organiser").text
+    queue, failed = page.split("<h2>Queue</h2>")[1].split("<h2>Failed runs by fault</h2>")
+    assert [int(run) for run in re.findall(r">Run (\d+)<", queue)] == waiting[:100]
+    organiser = failed.partition("<h3>Organiser (latest 20)</h3>")[2].partition("<h3>")[0]
+    assert [int(run) for run in re.findall(r">Run (\d+)<", organiser)] == list(range(22, 2, -1))
+    assert "No run failed in this way." in failed.partition("<h3>Service (latest 20)</h3>")[2].partition("<h3>")[0]
+
+
+def test_the_organiser_reads_a_command_that_exists(served: Served) -> None:
+    page = served.browser("olga").get("/organiser").text
+    command = page.partition("<code>collidekit benchmark ")[2].partition("</code>")[0].split()
+    known = get_command(app).commands["benchmark"].commands[command[0]]  # type: ignore[attr-defined]
+    arguments = [one for one in known.params if one.param_type_name == "argument"]
+    assert len(command) == 3
+    assert command[1] in {name for one in known.params for name in one.opts}
+    assert not arguments
+
+
+def small_submission(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "submission.yaml").write_text("name: tagger\ntagger: python tag.py\n", encoding="utf-8")
+    return folder
 
 
 def test_a_board_is_made_again_only_when_it_changed(

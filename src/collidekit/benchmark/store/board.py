@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.result import Scores
-from collidekit.benchmark.states import State
+from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.records import BoardRow, QueuePlace, Run, Version
 from collidekit.benchmark.store.rows import run_by_id, runs_of, select_runs
@@ -90,10 +90,10 @@ def run_scores(connection: Connection, run: int) -> Scores | None:
 
 def listed_runs(
     connection: Connection, benchmark: str | None, phase: str | None, user: int | None, group: int | None,
-    state: State | None, before: int | None, limit: int,
+    state: State | None, before: int | None, limit: int, fault: Fault | None = None, oldest: bool = False,
 ) -> list[Run]:  # fmt: skip
-    """Return runs, the newest first; those of a user include the runs of its groups."""
-    query = select_runs().order_by(runs.c.id.desc()).limit(limit)
+    """Return runs, the newest or the oldest first; those of a user include the runs of its groups."""
+    query = select_runs().order_by(runs.c.id if oldest else runs.c.id.desc()).limit(limit)
     if benchmark is not None:
         query = query.where(benchmarks.c.name == benchmark)
     if phase is not None:
@@ -105,6 +105,8 @@ def listed_runs(
         query = query.where(groups.c.id == group)
     if state is not None:
         query = query.where(runs.c.state == state.value)
+    if fault is not None:
+        query = query.where(runs.c.fault == fault.value)
     if before is not None:
         query = query.where(runs.c.id < before)
     return runs_of(connection.execute(query).mappings().all())

@@ -13,7 +13,7 @@ from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.scoring.result import Scores
-from collidekit.benchmark.states import State
+from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
@@ -313,12 +313,15 @@ class Store:
 
     def runs(
         self, benchmark: str | None = None, phase: str | None = None, user: User | None = None, group: int | None = None,
-        state: State | None = None, before: int | None = None, limit: int = 100,
+        state: State | None = None, before: int | None = None, limit: int = 100, fault: Fault | None = None, oldest: bool = False,
     ) -> list[Run]:  # fmt: skip
-        """Return runs, the newest first; ``before`` is the last number of the page before. Runs of a user's groups are its own."""
+        """Return runs, the newest or the oldest first; ``before`` is the last number of the page before.
+
+        Runs of a user's groups are its own.
+        """
         with self._read() as connection:
             number = None if user is None else user.id
-            return board.listed_runs(connection, benchmark, phase, number, group, state, before, limit)
+            return board.listed_runs(connection, benchmark, phase, number, group, state, before, limit, fault, oldest)
 
     def attempts(self, run: int) -> list[Attempt]:
         """Return the attempts of a run."""

@@ -11,7 +11,7 @@ from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.people import add_user, new_token, revoke_user
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.states import Fault, State
-from collidekit.benchmark.store import Role, Run
+from collidekit.benchmark.store import Role
 from collidekit.errors import CollidekitError
 
 routes = APIRouter(prefix="/organiser")
@@ -20,6 +20,8 @@ OwnerSender = Annotated[Visitor, Depends(for_page(Role.OWNER, form=True))]
 UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Before = Annotated[int, Query(ge=1, le=2**31 - 1)]
 PAGE = 100
+LATEST = 20
+"""Failed runs that are shown for each fault."""
 MEANINGS = {
     Fault.ORGANISER: "The benchmark or its scorer failed. Correct it, then run these again; they count for no limit.",
     Fault.SERVICE: "The machine, the sandbox or the store failed. Run these again once it works; they count for no limit.",
@@ -32,16 +34,15 @@ def show_work(request: Request, visitor: Owner) -> HTMLResponse:
     """Show workers, the queue and failed runs."""
     service = service_of(request)
     workers = service.store.workers()
-    waiting = [*service.store.runs(state=State.RUNNING), *reversed(service.store.runs(state=State.PENDING))]
-    failed = service.store.runs(state=State.ERROR)
+    waiting = [run for state in (State.RUNNING, State.PENDING) for run in service.store.runs(state=state, oldest=True)]
+    failed = [
+        (fault.value.capitalize(), meaning, service.store.runs(state=State.ERROR, fault=fault, limit=LATEST))
+        for fault, meaning in MEANINGS.items()
+    ]
     return page(
         service, "organiser.html", visitor, here="organiser", tab="/organiser", workers=workers, waiting=waiting,
-        alive=sum(worker.alive for worker in workers), failed=[(fault.value.capitalize(), MEANINGS[fault], _of(failed, fault)) for fault in MEANINGS],
+        alive=sum(worker.alive for worker in workers), failed=failed, latest=LATEST,
     )  # fmt: skip
-
-
-def _of(failed: list[Run], fault: Fault) -> list[Run]:
-    return [run for run in failed if run.fault is fault][:20]
 
 
 @routes.get("/runs")
