@@ -11,6 +11,7 @@ from served import Served, form_of
 from served_boards import ended, make_benchmark, submitted, work
 from typer.main import get_command
 
+from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.server.runs import _end_of
@@ -224,6 +225,19 @@ def test_the_form_sends_an_environment_with_typed_parameters(served: Served) -> 
     assert run.parameters == {"depth": 4, "rate": 0.001, "flip": True, "mode": "fast"}
     again = browser.post(f"{BOARD}/submit", data=data)
     assert again.headers["location"] == first.headers["location"], "a form that is sent twice counts once"
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"), [("1, maximum: 2147483647", ("1", "2147483647")), ("1e-7, maximum: 0.1", ("1e-07", "0.1")), ("-1000001, maximum: 1e300", ("-1000001", "1e+300"))]
+)  # fmt: skip
+def test_limits_of_parameters_are_shown_with_all_digits(served: Served, limits: str, shown: tuple[str, str]) -> None:
+    path = served.folder / "top" / "benchmark.yaml"
+    path.write_text(path.read_text().replace("type: float", f"type: float, minimum: {limits}"))
+    served.store.register(load_benchmark(path.parent), path.parent)
+    page = served.browser("ada").get(f"{BOARD}/submit").text
+    fields = [field for field in Outline(page).of("input") if field.get("name") == "parameter.rate"]
+    assert {(field["min"], field["max"]) for field in fields} == {shown}
+    assert page.count(f"At least {shown[0]}. At most {shown[1]}.") == 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from collidekit.benchmark.parameters import show_number
 from collidekit.benchmark.server.security.session import fingerprint
 from collidekit.benchmark.server.settings import ServerSettings
 from collidekit.benchmark.store.clock import show_moment
@@ -24,7 +25,7 @@ def make_templates(settings: ServerSettings) -> Environment:
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.globals.update(static=_static_address, service=settings.title, version=_version(), user=None, here="", form="")
-    made.filters.update(moment=moment, compact=_compact)
+    made.filters.update(moment=moment, compact=_compact, number=show_number)
     return made
 
 
