@@ -35,6 +35,7 @@ API = {
     "POST /users": (401, 403, 403, 403, 201),
     "POST /users/{user}/token": (401, 403, 403, 403, 201),
     "POST /users/{user}/revoke": (401, 403, 403, 403, 200),
+    "POST /benchmarks/{benchmark}/phases/{phase}/rerun": (401, 403, 403, 403, 201),
     "GET /workers": (401, 403, 403, 403, 200),
     "GET /audit": (401, 403, 403, 403, 200),
 }
@@ -58,6 +59,7 @@ PAGES = {
     "GET /organiser": (401, 403, 403, 403, 200),
     "GET /organiser/runs": (401, 403, 403, 403, 200),
     "GET /organiser/audit": (401, 403, 403, 403, 200),
+    "POST /organiser/benchmarks/{benchmark}/phases/{phase}/rerun": (401, 403, 403, 403, 303),
     "GET /organiser/users": (401, 403, 403, 403, 200),
     "POST /organiser/users": (401, 403, 403, 403, 200),
     "POST /organiser/users/{user}/token": (401, 403, 403, 403, 200),

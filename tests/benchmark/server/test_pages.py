@@ -15,7 +15,7 @@ from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.server.runs import _end_of
-from collidekit.benchmark.states import Fault
+from collidekit.benchmark.states import Fault, State
 from collidekit.cli import app
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
@@ -334,6 +334,24 @@ def test_the_organiser_reads_a_command_that_exists(served: Served) -> None:
     assert len(command) == 3
     assert command[1] in {name for one in known.params for name in one.opts}
     assert not arguments
+
+
+def test_the_organiser_runs_a_phase_again(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine")
+    for _ in range(3):
+        work(served.store, [ended(None, reason="the disk is full", fault=Fault.SERVICE)])
+    assert served.store.run(run).fault is Fault.SERVICE
+    browser = served.browser("olga")
+    page = browser.get("/organiser").text
+    address = "/organiser/benchmarks/top_tagging/phases/public/rerun"
+    assert f'action="{address}"' in page
+    answer = browser.post(address, data={"form": form_of(page)})
+    assert "1 run is in the queue again." in browser.get(answer.headers["location"]).text
+    assert [one.rerun_of for one in served.store.runs(state=State.PENDING)] == [run]
+    again = served.api("olga").post("/api/v1/benchmarks/top_tagging/phases/public/rerun")
+    assert again.json() == {"runs": []}
+    for odd in ("tops/phases/public", "top_tagging/phases/publik"):
+        assert served.api("olga").post(f"/api/v1/benchmarks/{odd}/rerun").status_code == 404
 
 
 def small_submission(folder: Path) -> Path:

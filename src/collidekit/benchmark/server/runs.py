@@ -116,6 +116,13 @@ def share(service: Service, run: int, user: User, member: str) -> Run:
     return without_hidden_scores(service, found, user)
 
 
+def rerun_all(service: Service, benchmark: str, phase: str, user: User) -> list[int]:
+    """Run again what an earlier version of a benchmark ranked, and what failed by a fault of others; returns the new runs."""
+    version = service.version(benchmark)
+    service.phase(version, phase)
+    return service.store.rerun_all(version.name, phase, user)
+
+
 def rerun(service: Service, run: int, user: User) -> Run:
     """Run a submission again; returns the new run."""
     if user.role is not Role.OWNER:

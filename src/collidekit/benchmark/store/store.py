@@ -277,7 +277,7 @@ class Store:
             return submissions.rerun(connection, run, user)
 
     def rerun_all(self, benchmark: str, phase: str, user: User) -> list[int]:
-        """Run again all that an earlier version ranked or did not judge (organisers); returns the new runs."""
+        """Run again all runs that an earlier version ranked or that failed by a fault of others (organisers); returns the new runs."""
         with self._write() as connection:
             return submissions.rerun_all(connection, benchmark, phase, user)
 

@@ -116,6 +116,12 @@ class NewRun(In):
     seed: int = Field(0, ge=0, lt=2**31, description="Random seed that the submission gets.")
 
 
+class NewRuns(Out):
+    """Runs that were added to the queue."""
+
+    runs: list[int] = Field(description="Their numbers.", examples=[[18, 19]])
+
+
 class Place(Out):
     """Place of a run in the queue."""
 

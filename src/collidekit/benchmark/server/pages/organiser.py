@@ -9,6 +9,7 @@ from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.errors import status_of
 from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.people import add_user, new_token, revoke_user
+from collidekit.benchmark.server.runs import rerun_all
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Role
@@ -30,8 +31,8 @@ MEANINGS = {
 
 
 @routes.get("")
-def show_work(request: Request, visitor: Owner) -> HTMLResponse:
-    """Show workers, the queue and failed runs."""
+def show_work(request: Request, visitor: Owner, again: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None) -> HTMLResponse:
+    """Show workers, the queue and failed runs; ``again`` runs were just added to the queue."""
     service = service_of(request)
     workers = service.store.workers()
     waiting = [run for state in (State.RUNNING, State.PENDING) for run in service.store.runs(state=state, oldest=True)]
@@ -41,8 +42,15 @@ def show_work(request: Request, visitor: Owner) -> HTMLResponse:
     ]
     return page(
         service, "organiser.html", visitor, here="organiser", tab="/organiser", workers=workers, waiting=waiting,
-        alive=sum(worker.alive for worker in workers), failed=failed, latest=LATEST,
+        again=again, benchmarks=service.store.benchmarks(), alive=sum(worker.alive for worker in workers), failed=failed, latest=LATEST,
     )  # fmt: skip
+
+
+@routes.post("/benchmarks/{benchmark}/phases/{phase}/rerun")
+def rerun_phase(request: Request, benchmark: str, phase: str, visitor: OwnerSender) -> Response:
+    """Run again what an earlier version ranked and what failed by a fault of others."""
+    assert visitor.user is not None
+    return go_to(f"/organiser?again={len(rerun_all(service_of(request), benchmark, phase, visitor.user))}")
 
 
 @routes.get("/runs")
