@@ -1,14 +1,12 @@
 """Who may do what: every route with every role, and without a login."""
 
 import hashlib
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
 from served import Served, form_of
-from served_boards import ended, submitted, work
+from served_boards import ended, submitted, work, zipped
 
 from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.pages import api_page, login, organiser, public, runs, submit
@@ -67,15 +65,6 @@ PAGES = {
     "GET /api": (200, 200, 200, 200, 200),
     "GET /static/{name}": (200, 200, 200, 200, 200),
 }
-
-
-def zipped(**files: str) -> bytes:
-    """Return a zip file; keys are names with __ for the point."""
-    found = io.BytesIO()
-    with zipfile.ZipFile(found, "w") as archive:
-        for name, text in (files or {"submission__yaml": "name: x\ntagger: 'true'\n"}).items():
-            archive.writestr(name.replace("__", "."), text)
-    return found.getvalue()
 
 
 def test_the_tables_name_every_route(served: Served) -> None:

@@ -56,8 +56,8 @@ class Me(Out):
 class NewUser(In):
     """A user to add."""
 
-    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["ada"])
-    role: Role = Role.PARTICIPANT
+    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["grace"])
+    role: Role = Field(Role.PARTICIPANT, examples=["participant"])
 
 
 class UserToken(Out):
@@ -106,7 +106,7 @@ class NewRun(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"name": "particle_net", "image": "registry.example.org/group/tagger:1.0",
-                                         "tagger": "python /code/tag.py", "parameters": {"seed": 1}}]},
+                                         "tagger": "python /code/tag.py", "seed": 1}]},
     )  # fmt: skip
     name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.")
     image: str = Field(min_length=1, max_length=500, description="Container image that holds the code.")

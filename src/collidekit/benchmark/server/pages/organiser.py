@@ -31,7 +31,9 @@ MEANINGS = {
 
 
 @routes.get("")
-def show_work(request: Request, visitor: Owner, again: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None) -> HTMLResponse:
+def show_work(
+    request: Request, visitor: Owner, again: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
+) -> HTMLResponse:
     """Show workers, the queue and failed runs; ``again`` runs were just added to the queue."""
     service = service_of(request)
     workers = service.store.workers()
