@@ -387,6 +387,17 @@ def test_a_board_is_made_again_only_when_it_changed(
     assert len(made) == 3
 
 
+def test_a_board_of_an_earlier_version_has_the_runs_of_that_version(served: Served, tmp_path: Path) -> None:
+    submitted(served.store, served.user("ada"), tmp_path / "s", "mine")
+    work(served.store, [ended(1.0)])
+    version = served.store.benchmark("top_tagging")
+    path = served.folder / "top" / "benchmark.yaml"
+    path.write_text(path.read_text().replace("signal_efficiency: 0.5", "signal_efficiency: 0.4"))
+    served.store.register(load_benchmark(path.parent), path.parent)
+    shown = served.app.state.service.boards.get(version, "public")
+    assert [row.name for row in shown.board.rows if not row.reference] == ["mine"], "the request began before the change"
+
+
 def test_layouts_hold_their_legend() -> None:
     from served_boards import some_scores
 

@@ -54,7 +54,7 @@ class Boards:
     def get(self, version: Version, phase: str) -> Shown:
         """Return a leaderboard: the newest one, or the one before while a new one is made."""
         key = (version.name, phase)
-        state = self._store.board_state(version.name, phase)
+        state = self._store.board_state(version.name, phase, version.number)
         with self._lock:
             shown = self._shown.get(key)
             if shown is not None and shown.state == state:
@@ -70,7 +70,7 @@ class Boards:
         return shown
 
     def _make(self, version: Version, phase: str, state: str) -> Shown:
-        entries = [_entry(row) for row in self._store.board_rows(version.name, phase)]
+        entries = [_entry(row) for row in self._store.board_rows(version.name, phase, version.number)]
         board = rank(entries, version.definition)
         address = f"/benchmarks/{version.name}/phases/{phase}/roc.svg?v={abs(hash(state)):x}"
         html = board_html(
