@@ -1,6 +1,9 @@
 """What requests may be: hosts, headers, sizes, speed, rates, paths."""
 
 import asyncio
+import errno
+import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +203,24 @@ def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     (tmp_path / "server.key").write_bytes(b"short")
     with pytest.raises(CollidekitError, match="5 bytes"):
         read_key(tmp_path)
+
+
+def test_a_key_that_was_not_written_whole_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(size: int) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secrets, "token_bytes", full)
+        with pytest.raises(CollidekitError, match="No space left"):
+            read_key(tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert len(read_key(tmp_path)) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["server.key"]
+
+
+def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(read_key, [tmp_path] * 8))) == 1
 
 
 @pytest.mark.parametrize("url", ["bench.example.org", "ftp://x", "https://", "https://x/path", "https://x?y"])
