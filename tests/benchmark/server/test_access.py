@@ -230,6 +230,19 @@ def test_a_participant_lists_own_runs_only(served: Served, tmp_path: Path) -> No
     assert len(served.api("olga").get("/api/v1/runs").json()) == 2
 
 
+def test_a_list_of_runs_looks_each_benchmark_up_once(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        submitted(served.store, served.user("bob"), tmp_path / name, name)
+    work(served.store, [ended(1.0)] * 3)
+    asked, benchmark = [], served.store.benchmark
+    monkeypatch.setattr(served.store, "benchmark", lambda name: asked.append(name) or benchmark(name))
+    monkeypatch.setattr(served.store, "benchmarks", lambda: pytest.fail("all benchmarks are read"))
+    assert len(served.api("bob").get("/api/v1/runs").json()) == 3
+    assert asked == ["top_tagging"]
+
+
 def test_nothing_of_the_truth_or_of_paths_is_shown(served: Served) -> None:
     text = json.dumps(served.api("ada").get("/api/v1/benchmarks").json())
     assert "truth" not in text

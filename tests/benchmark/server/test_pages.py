@@ -395,7 +395,9 @@ def test_a_board_of_an_earlier_version_has_the_runs_of_that_version(served: Serv
     path.write_text(path.read_text().replace("signal_efficiency: 0.5", "signal_efficiency: 0.4"))
     served.store.register(load_benchmark(path.parent), path.parent)
     shown = served.app.state.service.boards.get(version, "public")
-    assert [row.name for row in shown.board.rows if not row.reference] == ["mine"], "the request began before the change"
+    assert [row.name for row in shown.board.rows if not row.reference] == ["mine"], (
+        "the request began before the change"
+    )
 
 
 def test_layouts_hold_their_legend() -> None:

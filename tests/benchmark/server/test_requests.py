@@ -263,10 +263,11 @@ def test_a_database_that_does_not_answer_is_told_without_details(
 ) -> None:
     from collidekit.benchmark.store import StoreUnavailable
 
-    def fail() -> None:
+    def fail(name: str = "") -> None:
         raise StoreUnavailable("postgresql://secret-host: connection refused")
 
-    monkeypatch.setattr(served.store, "benchmarks", fail)
+    for name in ("benchmark", "benchmarks"):
+        monkeypatch.setattr(served.store, name, fail)
     answer = served.browser().get(path)
     assert answer.status_code == 503
     assert "try again" in answer.text
