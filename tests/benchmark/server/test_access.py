@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,15 @@ def test_a_hidden_board_is_shown_to_organisers_only(served: Served) -> None:
     api = "/api/v1/benchmarks/top_tagging/phases/final/leaderboard"
     assert served.api("ada").get(api).status_code == 403
     assert served.api("olga").get(api).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "shown"), [("public", 2200, True), ("final", 2020, True), ("final", 2200, False)]
+)
+def test_a_hidden_board_is_shown_when_its_phase_has_ended(served: Served, name: str, end: int, shown: bool) -> None:
+    phase = served.store.benchmark("top_tagging").definition.phases[name]
+    phase = phase.model_copy(update={"end": datetime(end, 1, 1, tzinfo=UTC)})
+    assert served.app.state.service.sees_board(served.user("ada"), phase) is shown
 
 
 def test_scores_of_a_hidden_phase_are_hidden_from_their_participant_too(served: Served, tmp_path: Path) -> None:

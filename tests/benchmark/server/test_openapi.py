@@ -66,7 +66,7 @@ def test_the_commands_on_the_page_of_the_api_work(served: Served, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    found = make_served(tmp_path_factory.mktemp("fuzzed"), hosts=("testserver",))
+    found = make_served(tmp_path_factory.mktemp("fuzzed"), url="http://testserver")
     submitted(found.store, found.user("ada"), found.folder / "s", "first")
     work(found.store, [ended(1.0)])
     submitted(found.store, found.user("ada"), found.folder / "s", "second")
@@ -107,7 +107,7 @@ def test_random_bytes_as_uploads_are_refused(fuzzed: Served) -> None:
         content = (b"PK\x03\x04", b"\x1f\x8b\x08", b"", b"BZh", b"\xfd7zXZ\x00")[seed % 5] + content
         headers = {"Content-Type": "application/zip", "X-Checksum-SHA256": hashlib.sha256(content).hexdigest()}
         answer = fuzzed.api("ada").post(
-            "/api/v1/benchmarks/top_tagging/phases/public/uploads",
+            "http://testserver/api/v1/benchmarks/top_tagging/phases/public/uploads",
             params={"name": "x"},
             content=content,
             headers=headers,

@@ -56,8 +56,8 @@ def test_other_hosts_are_refused(served: Served, host: str) -> None:
 
 def test_known_hosts_are_accepted() -> None:
     assert {host_name(host) for host in ("LocalHost:8000", "localhost", "[::1]:80", "[::1]")} == {"localhost", "::1"}
-    settings = ServerSettings(Path(), "https://b.org", hosts=("Other.org",))
-    assert settings.accepted_hosts == {"b.org", "other.org"}
+    settings = ServerSettings(Path(), "https://B.org")
+    assert settings.accepted_hosts == {"b.org"}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,6 @@ def test_buckets_fill_again_and_forget_the_oldest() -> None:
     clock[0] = 2.0
     assert buckets.take("a") == 0
     assert buckets.take("a") > 0
-    assert buckets.wait("a") == pytest.approx(2)
     for name in "cde":
         buckets.take(name)
     assert len(buckets._levels) == 3

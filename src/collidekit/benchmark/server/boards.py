@@ -1,10 +1,10 @@
 """Leaderboards as they are shown, made again only when they change."""
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWorking
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from attrs import frozen
 from jinja2 import Environment
@@ -73,9 +73,7 @@ class Boards:
         entries = [_entry(row) for row in self._store.board_rows(version.name, phase, version.number)]
         board = rank(entries, version.definition)
         address = f"/benchmarks/{version.name}/phases/{phase}/roc.svg?v={abs(hash(state)):x}"
-        html = board_html(
-            self._templates, version.definition, board, address, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
+        html = board_html(self._templates, version.definition, board, address, time.time())
         plots = [roc_svg(board, layout) for layout in (WIDE, NARROW)]
         wide, narrow = (None if plot is None else packed(plot) for plot in plots)
         content = board_out(version.name, phase, board).model_dump_json().encode()

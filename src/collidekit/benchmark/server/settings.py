@@ -32,8 +32,6 @@ class ServerSettings:
     """Folder of the service: database, key, uploads and runs."""
     url: str = "http://127.0.0.1:8000"
     """The address that people use; with https, cookies are sent over https only."""
-    hosts: tuple[str, ...] = ()
-    """Further host names that requests may name."""
     title: str = "Benchmarks of collidekit"
     """Name of this service, at the foot of each page."""
     public: bool = True
@@ -69,7 +67,7 @@ class ServerSettings:
         """Return the host names, without port, that a request may name."""
         own = urlsplit(self.url).hostname or ""
         local = {"127.0.0.1", "localhost", "::1"} if _is_local(own) else set()
-        return frozenset({own.lower(), *(name.lower() for name in self.hosts), *local})
+        return frozenset({own.lower(), *local})
 
 
 def read_key(folder: Path) -> bytes:

@@ -61,15 +61,6 @@ def board_state(connection: Connection, version: Version, phase: str) -> str:
     return f"{version.id}-{phase}-{count}-{last}-{finished}"
 
 
-def is_visible(connection: Connection, version: Version, phase: str) -> bool:
-    """Return whether the leaderboard of a phase is public now: always, or from the end of the phase on."""
-    check_phase(version, phase)
-    found = version.definition.phases[phase]
-    if found.visible:
-        return True
-    return found.end is not None and float(connection.execute(select(now())).scalar_one()) >= found.end.timestamp()
-
-
 def scores_of(content: dict[str, Any]) -> Scores:
     """Return scores as they were before they became JSON, where null among replicates and runs stands for NaN."""
     lists = {

@@ -432,11 +432,6 @@ class Store:
             version = versions.version_of(connection, benchmark, number)
             return board.board_state(connection, version, phase)
 
-    def is_visible(self, benchmark: str, phase: str) -> bool:
-        """Return whether everybody may see the leaderboard of a phase now; organisers always may."""
-        with self._read() as connection:
-            return board.is_visible(connection, versions.version_of(connection, benchmark), phase)
-
     def audit(self, subject: str = "", after: int = 0, limit: int = 1000, before: int | None = None) -> list[Event]:
         """Return the events, those of one subject such as ``run 17`` or ``user 3``, or all after an id.
 

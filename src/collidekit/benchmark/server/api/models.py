@@ -1,6 +1,6 @@
 """Requests and responses of the API."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Attempt, Event, QueuePlace, Role, Run, User, WorkerRow
+from collidekit.benchmark.store.clock import moment
 from collidekit.benchmark.store.text import LONGEST_NAME
 
 EXAMPLE_RUN: JsonDict = {
@@ -48,7 +49,7 @@ class Me(Out):
             id=user.id,
             name=user.name,
             role=user.role,
-            created_at=_moment(user.created_at),
+            created_at=moment(user.created_at),
             disabled=user.disabled_at is not None,
         )
 
@@ -179,7 +180,7 @@ class RunOut(Out):
     def of(cls, run: Run, place: QueuePlace | None = None) -> "RunOut":
         return cls(
             id=run.id, benchmark=run.benchmark, version=run.version, phase=run.phase, entry=run.group, user=run.user, state=run.state,
-            fault=run.fault, reason=run.reason, withdrawn=run.withdrawn_at is not None, submitted_at=_moment(run.submitted_at),
+            fault=run.fault, reason=run.reason, withdrawn=run.withdrawn_at is not None, submitted_at=moment(run.submitted_at),
             started_at=_maybe(run.started_at), finished_at=_maybe(run.finished_at), queue=Place.of(place) if place else None,
             scores={name: ScoreOut(**score) for name, score in run.scores.items()} if run.scores else None,
             code_hash=run.code_hash, image_digest=run.image_digest, seed=run.seed, wall_seconds=run.wall_seconds,
@@ -202,7 +203,7 @@ class EventOut(Out):
     def of(cls, event: Event) -> "EventOut":
         return cls(
             id=event.id,
-            at=_moment(event.at),
+            at=moment(event.at),
             actor=event.actor,
             action=event.action,
             subject=event.subject,
@@ -224,7 +225,7 @@ class WorkerOut(Out):
     @classmethod
     def of(cls, row: WorkerRow) -> "WorkerOut":
         return cls(
-            name=row.name, host=row.host, job=row.job, alive=row.alive, started_at=_moment(row.started_at), seen_at=_moment(row.seen_at),
+            name=row.name, host=row.host, job=row.job, alive=row.alive, started_at=moment(row.started_at), seen_at=moment(row.seen_at),
             message=row.message,
         )  # fmt: skip
 
@@ -288,9 +289,5 @@ class Attempts(Out):
         return cls.model_validate(attempt)
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _maybe(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _moment(seconds)
+    return None if seconds is None else moment(seconds)

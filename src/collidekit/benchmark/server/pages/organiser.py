@@ -13,6 +13,7 @@ from collidekit.benchmark.server.runs import rerun_all
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Role
+from collidekit.benchmark.store.text import LONGEST_NAME
 from collidekit.errors import CollidekitError
 
 routes = APIRouter(prefix="/organiser")
@@ -122,5 +123,5 @@ def _users(
 ) -> HTMLResponse:
     return page(
         service, "users.html", visitor, status, here="organiser", tab="/organiser/users", users=service.store.users(), token=token,
-        token_of=token_of, problem=problem,
+        token_of=token_of, problem=problem, longest_name=LONGEST_NAME,
     )  # fmt: skip
