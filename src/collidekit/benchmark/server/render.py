@@ -1,7 +1,6 @@
 """Templates, and how values are shown."""
 
 import json
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from markupsafe import Markup
 from collidekit.benchmark.parameters import show_number
 from collidekit.benchmark.server.security.session import fingerprint
 from collidekit.benchmark.server.settings import ServerSettings
-from collidekit.benchmark.store.clock import show_moment
+from collidekit.benchmark.store import clock
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -33,8 +32,10 @@ def moment(seconds: float | None) -> Markup | str:
     """Return a time of the store as HTML, in UTC."""
     if seconds is None:
         return ""
-    machine = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return Markup('<time datetime="{}">{}</time>').format(machine, show_moment(seconds).replace(" UTC", "\u00a0UTC"))
+    machine = f"{clock.moment(seconds):%Y-%m-%dT%H:%M:%SZ}"
+    return Markup('<time datetime="{}">{}</time>').format(
+        machine, clock.show_moment(seconds).replace(" UTC", "\u00a0UTC")
+    )
 
 
 def duration(seconds: float | None) -> str:
