@@ -108,7 +108,7 @@ def serve(url: str, folder: Path, name: str, port: int) -> None:
     from collidekit.benchmark.server.serve import settings_of
     from collidekit.benchmark.server.settings import Rate
 
-    class NoCrew:
+    class NoWorkers:
         """This script starts and kills the workers."""
 
         def start(self) -> None: ...
@@ -118,7 +118,7 @@ def serve(url: str, folder: Path, name: str, port: int) -> None:
     store, many = Store(url, folder), Rate(10_000, 10_000)
     settings = settings_of(store, f"http://127.0.0.1:{port}", "kills", True, 200)
     settings = evolve(settings, uploads=many, by_token=many, by_address=many, free=0)
-    run_server(store, settings, "127.0.0.1", port, NoCrew())
+    run_server(store, settings, "127.0.0.1", port, NoWorkers())
 
 
 def send(port: int, token: str, folder: Path, name: str, parameters: dict[str, Any], request: str) -> int:
