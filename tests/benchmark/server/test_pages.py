@@ -16,6 +16,7 @@ from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.server.runs import _end_of
 from collidekit.benchmark.states import Fault, State
+from collidekit.benchmark.store.text import LONGEST_NAME
 from collidekit.cli import app
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
@@ -213,6 +214,21 @@ def test_only_the_end_of_a_long_log_is_on_the_page(served: Served, tmp_path: Pat
     assert "first" not in page
     assert len(page) < 60_000
     assert served.browser("ada").get(f"/runs/{run}/log").text.count("line") == 20_000
+
+
+def test_the_page_of_a_run_reads_its_log_once(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "x", "x")
+    work(served.store, [ended(1.0)], log="epoch 1\n")
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "collidekit.benchmark.server.runs._end_of", lambda path, last: read.append(path) or _end_of(path, last)
+    )
+    assert "epoch 1" in served.browser("ada").get(f"/runs/{run}").text
+    assert len(read) == len(set(read)) > 0
+
+
+def test_the_form_of_a_new_user_takes_the_longest_name(served: Served) -> None:
+    assert f'name="name" required maxlength="{LONGEST_NAME}"' in served.browser("olga").get("/organiser/users").text
 
 
 def test_the_form_sends_an_environment_with_typed_parameters(served: Served) -> None:
