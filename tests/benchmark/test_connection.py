@@ -1,4 +1,4 @@
-"""Where runs are kept: stores that are made by a slip of the pen, options and environment variables."""
+"""Where runs are kept: stores that are made by a typing error, options and environment variables."""
 
 import stat
 from pathlib import Path

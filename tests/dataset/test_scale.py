@@ -76,10 +76,10 @@ def test_the_same_shards_whoever_makes_them(
 
 def test_a_cluster_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs the extra dask")
-    with find_workers("dask", 2) as crew:
-        assert isinstance(crew, Dask)
-        assert sorted(crew.run(range(20), str)) == sorted(map(str, range(20)))
-        assert len(set(crew.run(range(20), _process))) == 2
+    with find_workers("dask", 2) as pool:
+        assert isinstance(pool, Dask)
+        assert sorted(pool.run(range(20), str)) == sorted(map(str, range(20)))
+        assert len(set(pool.run(range(20), _process))) == 2
 
 
 def _process(piece: int) -> int:
@@ -89,22 +89,22 @@ def _process(piece: int) -> int:
 
 def test_processes_begin_when_there_is_enough_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "WORTH", 10.0)
-    with Processes(2) as crew:
-        assert set(crew.run(range(8), _process)) == {os.getpid()}
+    with Processes(2) as pool:
+        assert set(pool.run(range(8), _process)) == {os.getpid()}
         monkeypatch.setattr(workers, "WORTH", 1.0)
-        found = crew.run(range(200), _process)  # workers take long to begin on a busy machine
+        found = pool.run(range(200), _process)  # workers take long to begin on a busy machine
         assert found[0] == os.getpid() != found[-1]
         assert len(set(found)) == 3
         monkeypatch.setattr(workers, "WORTH", 10.0)
-        assert os.getpid() not in crew.run(range(8), _process)  # they are there
+        assert os.getpid() not in pool.run(range(8), _process)  # they are there
 
 
 def test_a_pool_that_breaks_between_two_stages_is_begun_again(capfd: pytest.CaptureFixture[str]) -> None:
-    with Processes(2) as crew:
-        for process in set(crew.run(range(8), _process)):
+    with Processes(2) as pool:
+        for process in set(pool.run(range(8), _process)):
             os.kill(process, signal.SIGKILL)
         time.sleep(1)
-        assert crew.run(range(8), str) == list("01234567")
+        assert pool.run(range(8), str) == list("01234567")
     assert "a worker was killed" in capfd.readouterr().err
 
 
@@ -114,22 +114,22 @@ def test_a_scheduler_that_is_lost_is_one_error() -> None:
         n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
     )
     try:
-        with find_workers("dask", 1, cluster.scheduler_address) as crew:
-            threading.Timer(1, crew._client.close).start()
+        with find_workers("dask", 1, cluster.scheduler_address) as pool:
+            threading.Timer(1, pool._client.close).start()
             with pytest.raises(
                 CollidekitError, match="the Dask scheduler was lost; start it and run the same command again"
             ):
-                crew.run(range(1000), _process)
+                pool.run(range(1000), _process)
     finally:
         cluster.close()
 
 
 def test_results_come_in_the_order_of_the_pieces() -> None:
     told: list[int] = []
-    for crew in (ThisProcess(1), Processes(2)):
+    for pool in (ThisProcess(1), Processes(2)):
         told.clear()
-        with crew:
-            assert crew.run(range(30), str, told.append) == [str(i) for i in range(30)]
+        with pool:
+            assert pool.run(range(30), str, told.append) == [str(i) for i in range(30)]
         assert sorted(told) == list(range(30))
 
 
@@ -201,7 +201,7 @@ def test_files_are_cut_into_pieces_without_a_gap(sizes: list[tuple[int, int]], w
     share=st.sampled_from([0.2, 0.7]),
 )
 def test_every_row_once_through_files_workers_shards_splits_and_ranks(
-    crew: Workers,
+    pool: Workers,
     tmp_path_factory: pytest.TempPathFactory,
     sizes: list[int],
     chunk: int,
@@ -216,7 +216,7 @@ def test_every_row_once_through_files_workers_shards_splits_and_ranks(
     paths = write_files(folder, sizes, group=group)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(construction, "CHUNK", chunk)
-        patch.setattr(construction, "find_workers", lambda *args: crew)
+        patch.setattr(construction, "find_workers", lambda *args: pool)
         manifest = construct(make_plan(NUMBERED), paths, folder / "out", shard, progress=False)
     dataset = Dataset(manifest)
     seen: list[int] = []
@@ -233,16 +233,16 @@ def test_every_row_once_through_files_workers_shards_splits_and_ranks(
 
 
 @pytest.fixture(scope="module")
-def crew() -> Workers:
+def pool() -> Workers:
     """Two processes that stay for all examples."""
 
     class Staying(Processes):
         def __exit__(self, *error: object) -> None:
             pass
 
-    crew = Staying(2)
-    yield crew
-    crew.end(killed=False)
+    pool = Staying(2)
+    yield pool
+    pool.end(killed=False)
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Benchmarks and stores with runs, for tests and measurements of the server."""
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,3 +129,12 @@ def work(
         assert store.finish(run, worker, result)
         found.append(run.id)
     return found
+
+
+def zipped(**files: str) -> bytes:
+    """Return a zip file; keys are names with __ for the point."""
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w") as archive:
+        for name, text in (files or {"submission__yaml": "name: x\ntagger: 'true'\n"}).items():
+            archive.writestr(name.replace("__", "."), text)
+    return found.getvalue()

@@ -3,8 +3,8 @@
 # ruff: noqa: RUF012 - pydantic copies the defaults
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, model_validator
@@ -14,6 +14,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 
 LONGEST = 100_000
 """Characters of a value, written as JSON."""
+LARGEST = sys.float_info.max
 
 
 class Parameter(Part):
@@ -40,7 +41,7 @@ class Parameter(Part):
         if self.type not in ("int", "float") and (self.minimum, self.maximum) != (None, None):
             raise ValueError(f"minimum and maximum are for the types int and float, not {self.type}")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
+            raise ValueError(f"minimum {show_number(self.minimum)} is above maximum {show_number(self.maximum)}")
         if self.required and self.default is not None:
             raise ValueError("a required parameter needs no default; leave one of them out")
         if self.default is not None and self.type != "actor":
@@ -54,14 +55,14 @@ def check_value(parameter: Parameter, value: Any) -> Any:
     wanted = {"string": "text", "file": "a path inside the submission", "select": "one of its choices", "bool": "true or false",
               "int": "a whole number", "float": "a finite number", "list": "a list", "record": "names with values",
               "actor": "an image and a command"}[kind]  # fmt: skip
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     good = {
         "string": isinstance(value, str),
         "file": isinstance(value, str),
         "select": isinstance(value, str),
         "bool": isinstance(value, bool),
-        "int": is_number and isfinite(value) and float(value).is_integer(),
-        "float": is_number and isfinite(value),
+        "int": is_number and float(value).is_integer(),
+        "float": is_number,
         "list": isinstance(value, list),
         "record": isinstance(value, dict),
         "actor": isinstance(value, dict | list),
@@ -74,9 +75,13 @@ def check_value(parameter: Parameter, value: Any) -> Any:
     if kind == "file":
         inside(value)
     if parameter.minimum is not None and value < parameter.minimum:
-        raise ValueError(f"parameter {name!r} is {value:g}, below its minimum {parameter.minimum:g}")
+        raise ValueError(
+            f"parameter {name!r} is {show_number(value)}, below its minimum {show_number(parameter.minimum)}"
+        )
     if parameter.maximum is not None and value > parameter.maximum:
-        raise ValueError(f"parameter {name!r} is {value:g}, above its maximum {parameter.maximum:g}")
+        raise ValueError(
+            f"parameter {name!r} is {show_number(value)}, above its maximum {show_number(parameter.maximum)}"
+        )
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
@@ -116,3 +121,8 @@ def checked_values(parameters: Sequence[Parameter], given: Mapping[str, Any], wh
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def show_number(value: float) -> str:
+    """Return a number with all its digits and no others: ``2147483647``, ``0.1``."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e16 else repr(float(value))

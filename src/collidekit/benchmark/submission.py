@@ -26,8 +26,10 @@ LARGEST = 2 << 30
 MOST_FILES = 20_000
 LARGEST_FILE = 250_000
 """Bytes of ``submission.yaml``: it is parsed before anything is known of who wrote it."""
-LEFT_OUT = ("__pycache__", ".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache")
-"""Folders that are no part of the code hash."""
+LEFT_OUT = (
+    "__pycache__", "__MACOSX", ".git", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store", ".ipynb_checkpoints",
+)  # fmt: skip
+"""Names of files and folders that are not part of a submission: not hashed, packed or unpacked."""
 
 
 def _is_command(text: str) -> str:
@@ -150,13 +152,28 @@ def check_files(folder: Path) -> None:
             raise CollidekitError(f"{folder}: holds more than {MOST_FILES:,} files; put them into a container image")
 
 
+def packed_files(folder: Path) -> list[Path]:
+    """Return the files of a submission that an archive holds, ordered by name; a link within the folder stands for its file."""
+    check_files(folder)
+    found = list(files_of(folder))
+    for path in found:
+        if not path.is_file():
+            raise CollidekitError(
+                f"{folder}: the link {path.relative_to(folder)} leads to no file; put the files themselves there"
+            )
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
 def code_hash(folder: str | Path) -> str:
-    """Return the SHA-256 of all files of a submission: names, contents and whether they can be executed."""
+    """Return the SHA-256 of all files of a submission: names, contents and whether they can be executed.
+
+    A link to a file counts as that file, as in the archive of the submission.
+    """
     folder = Path(folder)
     total = hashlib.sha256()
     for path in files_of(folder):
         name = path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape")
-        if path.is_symlink():
+        if path.is_symlink() and not path.is_file():
             kind, content = b"link", hashlib.sha256(os.readlink(path).encode("utf-8", "surrogateescape")).digest()
         else:
             kind = b"run" if path.stat().st_mode & 0o100 else b"file"
@@ -168,11 +185,17 @@ def code_hash(folder: str | Path) -> str:
 
 def files_of(folder: Path) -> Iterator[Path]:
     """Yield all files and links of a submission in a fixed order, never following a link to a folder."""
-    for place, folders, files in os.walk(folder, followlinks=False):
+    for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=False):
+        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT and name not in links)
+        folders[:] = [name for name in folders if name not in links]
         for name in sorted([*files, *links], key=os.fsencode):
-            yield Path(place) / name
+            if name not in LEFT_OUT:
+                yield Path(place) / name
+
+
+def _unreadable(error: OSError) -> None:
+    raise CollidekitError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def slug(text: str) -> str:

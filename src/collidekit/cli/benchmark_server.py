@@ -64,11 +64,11 @@ def serve(
     """
     from collidekit.benchmark.sandbox.choose import choose_sandbox
     from collidekit.benchmark.server.children import Children
-    from collidekit.benchmark.server.crew import Crew, JobCrew, worker_words
     from collidekit.benchmark.server.port import check_port
     from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
     from collidekit.benchmark.server.serve import serve as run_server
     from collidekit.benchmark.server.work import parent_mark
+    from collidekit.benchmark.server.workers import BatchWorkers, Workers, worker_words
     from collidekit.benchmark.store import Store
 
     found = find_benchmarks(folder)
@@ -91,13 +91,13 @@ def serve(
     sys.stdout.flush()
     words = worker_words(opened.folder, engine, image, pull, trust)
     if on or site:
-        crew: Crew = JobCrew(opened, address, on, site, words, workers)
+        running: Workers = BatchWorkers(opened, address, on, site, words, workers)
     else:
         os.environ["COLLIDEKIT_BENCHMARK_STORE"] = (
             address  # not an option, because all users of the machine can see options
         )
-        crew = Children([sys.executable, *words, "--child", parent_mark()], workers)
-    run_server(opened, settings, host, port, crew, proxy)
+        running = Children([sys.executable, *words, "--child", parent_mark()], workers)
+    run_server(opened, settings, host, port, running, proxy)
 
 
 @benchmark_verb(SERVE)
@@ -128,16 +128,16 @@ def worker(
 
     Writes the results into the store.
     """
-    from collidekit.benchmark.server.crew import JobCrew, worker_words
     from collidekit.benchmark.server.serve import open_existing
     from collidekit.benchmark.server.work import make_worker
+    from collidekit.benchmark.server.workers import BatchWorkers, worker_words
     from collidekit.errors import CollidekitError
 
     if not store:
         raise CollidekitError("name the store with --store, such as board.db or postgresql://user@host/database")
     if on or site or dry_run:
         opened = open_existing(store, files)
-        jobs = JobCrew(opened, store, on, site, worker_words(opened.folder, engine, image, pull, trust), workers)
+        jobs = BatchWorkers(opened, store, on, site, worker_words(opened.folder, engine, image, pull, trust), workers)
         typer.echo(jobs.script()) if dry_run else jobs.run()
         return
     made = make_worker(store, files, engine, image, pull, trust, name, child)

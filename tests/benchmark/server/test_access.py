@@ -1,14 +1,13 @@
 """Who may do what: every route with every role, and without a login."""
 
 import hashlib
-import io
 import json
-import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from served import Served, form_of
-from served_boards import ended, submitted, work
+from served_boards import ended, submitted, work, zipped
 
 from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.pages import api_page, login, organiser, public, runs, submit
@@ -35,6 +34,7 @@ API = {
     "POST /users": (401, 403, 403, 403, 201),
     "POST /users/{user}/token": (401, 403, 403, 403, 201),
     "POST /users/{user}/revoke": (401, 403, 403, 403, 200),
+    "POST /benchmarks/{benchmark}/phases/{phase}/rerun": (401, 403, 403, 403, 201),
     "GET /workers": (401, 403, 403, 403, 200),
     "GET /audit": (401, 403, 403, 403, 200),
 }
@@ -58,6 +58,7 @@ PAGES = {
     "GET /organiser": (401, 403, 403, 403, 200),
     "GET /organiser/runs": (401, 403, 403, 403, 200),
     "GET /organiser/audit": (401, 403, 403, 403, 200),
+    "POST /organiser/benchmarks/{benchmark}/phases/{phase}/rerun": (401, 403, 403, 403, 303),
     "GET /organiser/users": (401, 403, 403, 403, 200),
     "POST /organiser/users": (401, 403, 403, 403, 200),
     "POST /organiser/users/{user}/token": (401, 403, 403, 403, 200),
@@ -65,15 +66,6 @@ PAGES = {
     "GET /api": (200, 200, 200, 200, 200),
     "GET /static/{name}": (200, 200, 200, 200, 200),
 }
-
-
-def zipped(**files: str) -> bytes:
-    """Return a zip file; keys are names with __ for the point."""
-    found = io.BytesIO()
-    with zipfile.ZipFile(found, "w") as archive:
-        for name, text in (files or {"submission__yaml": "name: x\ntagger: 'true'\n"}).items():
-            archive.writestr(name.replace("__", "."), text)
-    return found.getvalue()
 
 
 def test_the_tables_name_every_route(served: Served) -> None:
@@ -164,6 +156,15 @@ def test_a_hidden_board_is_shown_to_organisers_only(served: Served) -> None:
     assert served.api("olga").get(api).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "end", "shown"), [("public", 2200, True), ("final", 2020, True), ("final", 2200, False)]
+)
+def test_a_hidden_board_is_shown_when_its_phase_has_ended(served: Served, name: str, end: int, shown: bool) -> None:
+    phase = served.store.benchmark("top_tagging").definition.phases[name]
+    phase = phase.model_copy(update={"end": datetime(end, 1, 1, tzinfo=UTC)})
+    assert served.app.state.service.sees_board(served.user("ada"), phase) is shown
+
+
 def test_scores_of_a_hidden_phase_are_hidden_from_their_participant_too(served: Served, tmp_path: Path) -> None:
     run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine", phase="final")
     work(served.store, [ended(1.3)])
@@ -237,6 +238,19 @@ def test_a_participant_lists_own_runs_only(served: Served, tmp_path: Path) -> No
     submitted(served.store, served.user("bob"), tmp_path / "b", "b")
     assert [run["user"] for run in served.api("bob").get("/api/v1/runs").json()] == ["bob"]
     assert len(served.api("olga").get("/api/v1/runs").json()) == 2
+
+
+def test_a_list_of_runs_looks_each_benchmark_up_once(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        submitted(served.store, served.user("bob"), tmp_path / name, name)
+    work(served.store, [ended(1.0)] * 3)
+    asked, benchmark = [], served.store.benchmark
+    monkeypatch.setattr(served.store, "benchmark", lambda name: asked.append(name) or benchmark(name))
+    monkeypatch.setattr(served.store, "benchmarks", lambda: pytest.fail("all benchmarks are read"))
+    assert len(served.api("bob").get("/api/v1/runs").json()) == 3
+    assert asked == ["top_tagging"]
 
 
 def test_nothing_of_the_truth_or_of_paths_is_shown(served: Served) -> None:

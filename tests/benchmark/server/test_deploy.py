@@ -41,6 +41,7 @@ def test_the_compose_file_keeps_the_database_and_the_server_to_themselves() -> N
     content = yaml.safe_load((FOLDER / "compose.yaml").read_text())
     services = content["services"]
     assert services["server"]["cap_drop"] == ["ALL"]
+    assert services["server"]["user"].startswith("${COLLIDEKIT_UID:?"), "it writes into the folder of the workers"
     assert "ports" not in services["server"], "only the proxy is reached from outside"
     assert services["database"]["ports"] == ["127.0.0.1:5432:5432"]
     assert set(content["volumes"]) == {"database", "certificates"}

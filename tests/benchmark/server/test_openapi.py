@@ -1,13 +1,16 @@
 """The description of the API, and the API under odd requests made from it."""
 
 import hashlib
+import html
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from served import Served, make_served
-from served_boards import ended, submitted, work
+from served_boards import ended, submitted, work, zipped
 
 schemathesis = pytest.importorskip("schemathesis")
 
@@ -41,9 +44,29 @@ def test_the_page_of_the_api_has_a_command_for_each_route(served: Served) -> Non
     assert "$TOKEN" in page
 
 
+def test_the_commands_on_the_page_of_the_api_work(served: Served, tmp_path: Path) -> None:
+    run, user = submitted(served.store, served.user("bob"), tmp_path / "s", "first"), served.user("rita").id
+    client = served.api("olga")
+    shown = re.findall(r"<pre[^>]*>(.*?)</pre>", client.get("/api").text)
+    assert len(shown) == 21
+    for command in shown:
+        words = shlex.split(html.unescape(command).replace("$(sha256sum < entry.zip | cut -c1-64)", "CHECKSUM"))
+        address = (
+            words[-1].removeprefix("$SERVER").replace("/runs/17", f"/runs/{run}").replace("/users/3", f"/users/{user}")
+        )
+        options = list(zip(words[1:-1:2], words[2:-1:2], strict=True))
+        headers = dict(text.split(": ", 1) for name, text in options if name == "-H" and "$TOKEN" not in text)
+        given = dict(options)
+        content = zipped() if "--data-binary" in given else given.get("-d", "").encode()
+        if "X-Checksum-SHA256" in headers:
+            headers["X-Checksum-SHA256"] = hashlib.sha256(content).hexdigest()
+        answer = client.request(given.get("-X", "GET"), address, content=content, headers=headers)
+        assert answer.status_code in (200, 201), (command, answer.text)
+
+
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    found = make_served(tmp_path_factory.mktemp("fuzzed"), hosts=("testserver",))
+    found = make_served(tmp_path_factory.mktemp("fuzzed"), url="http://testserver")
     submitted(found.store, found.user("ada"), found.folder / "s", "first")
     work(found.store, [ended(1.0)])
     submitted(found.store, found.user("ada"), found.folder / "s", "second")
@@ -75,7 +98,7 @@ def test_odd_requests_never_fail_the_server(fuzzed: Served) -> None:
 
         one()
         tried.append(operation.label)
-    assert len(tried) == 20
+    assert len(tried) == 21
 
 
 def test_random_bytes_as_uploads_are_refused(fuzzed: Served) -> None:
@@ -84,7 +107,7 @@ def test_random_bytes_as_uploads_are_refused(fuzzed: Served) -> None:
         content = (b"PK\x03\x04", b"\x1f\x8b\x08", b"", b"BZh", b"\xfd7zXZ\x00")[seed % 5] + content
         headers = {"Content-Type": "application/zip", "X-Checksum-SHA256": hashlib.sha256(content).hexdigest()}
         answer = fuzzed.api("ada").post(
-            "/api/v1/benchmarks/top_tagging/phases/public/uploads",
+            "http://testserver/api/v1/benchmarks/top_tagging/phases/public/uploads",
             params={"name": "x"},
             content=content,
             headers=headers,

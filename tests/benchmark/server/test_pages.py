@@ -9,11 +9,15 @@ import pytest
 from attrs import evolve
 from served import Served, form_of
 from served_boards import ended, make_benchmark, submitted, work
+from typer.main import get_command
 
+from collidekit.benchmark.definition import load_benchmark
 from collidekit.benchmark.server.board_page import board_html
 from collidekit.benchmark.server.roc_svg import NARROW, WIDE, roc_svg
 from collidekit.benchmark.server.runs import _end_of
-from collidekit.benchmark.states import Fault
+from collidekit.benchmark.states import Fault, State
+from collidekit.benchmark.store.text import LONGEST_NAME
+from collidekit.cli import app
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{ 7*7 }}"
 BOARD = "/benchmarks/top_tagging/phases/public"
@@ -212,6 +216,21 @@ def test_only_the_end_of_a_long_log_is_on_the_page(served: Served, tmp_path: Pat
     assert served.browser("ada").get(f"/runs/{run}/log").text.count("line") == 20_000
 
 
+def test_the_page_of_a_run_reads_its_log_once(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "x", "x")
+    work(served.store, [ended(1.0)], log="epoch 1\n")
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "collidekit.benchmark.server.runs._end_of", lambda path, last: read.append(path) or _end_of(path, last)
+    )
+    assert "epoch 1" in served.browser("ada").get(f"/runs/{run}").text
+    assert len(read) == len(set(read)) > 0
+
+
+def test_the_form_of_a_new_user_takes_the_longest_name(served: Served) -> None:
+    assert f'name="name" required maxlength="{LONGEST_NAME}"' in served.browser("olga").get("/organiser/users").text
+
+
 def test_the_form_sends_an_environment_with_typed_parameters(served: Served) -> None:
     browser = served.browser("ada")
     data = {"form": form_of(browser.get(f"{BOARD}/submit").text), "kind": "environment", "name": "mine", "image": "python:3", "tagger": "true",
@@ -222,6 +241,19 @@ def test_the_form_sends_an_environment_with_typed_parameters(served: Served) -> 
     assert run.parameters == {"depth": 4, "rate": 0.001, "flip": True, "mode": "fast"}
     again = browser.post(f"{BOARD}/submit", data=data)
     assert again.headers["location"] == first.headers["location"], "a form that is sent twice counts once"
+
+
+@pytest.mark.parametrize(
+    ("limits", "shown"), [("1, maximum: 2147483647", ("1", "2147483647")), ("1e-7, maximum: 0.1", ("1e-07", "0.1")), ("-1000001, maximum: 1e300", ("-1000001", "1e+300"))]
+)  # fmt: skip
+def test_limits_of_parameters_are_shown_with_all_digits(served: Served, limits: str, shown: tuple[str, str]) -> None:
+    path = served.folder / "top" / "benchmark.yaml"
+    path.write_text(path.read_text().replace("type: float", f"type: float, minimum: {limits}"))
+    served.store.register(load_benchmark(path.parent), path.parent)
+    page = served.browser("ada").get(f"{BOARD}/submit").text
+    fields = [field for field in Outline(page).of("input") if field.get("name") == "parameter.rate"]
+    assert {(field["min"], field["max"]) for field in fields} == {shown}
+    assert page.count(f"At least {shown[0]}. At most {shown[1]}.") == 2
 
 
 @pytest.mark.parametrize(
@@ -291,6 +323,59 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
+def test_the_organiser_sees_the_next_runs_and_the_latest_of_each_fault(served: Served, tmp_path: Path) -> None:
+    user = served.user("olga")  # without a limit per day
+    upload = served.store.upload_folder(user, small_submission(tmp_path / "s")).sha256
+
+    def submit(count: int) -> list[int]:
+        return [served.store.submit(user, "top_tagging", "public", upload, "mine") for _ in range(count)]
+
+    submit(124)
+    work(served.store, [ended(None, reason="the scorer failed", fault=Fault.ORGANISER) for _ in range(22)])
+    work(served.store, [ended(None, reason="the code failed") for _ in range(102)])
+    waiting = submit(102)
+    page = served.browser("olga").get("/organiser").text
+    queue, failed = page.split("<h2>Queue</h2>")[1].split("<h2>Failed runs by fault</h2>")
+    assert [int(run) for run in re.findall(r">Run (\d+)<", queue)] == waiting[:100]
+    organiser = failed.partition("<h3>Organiser (latest 20)</h3>")[2].partition("<h3>")[0]
+    assert [int(run) for run in re.findall(r">Run (\d+)<", organiser)] == list(range(22, 2, -1))
+    assert "No run failed in this way." in failed.partition("<h3>Service (latest 20)</h3>")[2].partition("<h3>")[0]
+
+
+def test_the_organiser_reads_a_command_that_exists(served: Served) -> None:
+    page = served.browser("olga").get("/organiser").text
+    command = page.partition("<code>collidekit benchmark ")[2].partition("</code>")[0].split()
+    known = get_command(app).commands["benchmark"].commands[command[0]]  # type: ignore[attr-defined]
+    arguments = [one for one in known.params if one.param_type_name == "argument"]
+    assert len(command) == 3
+    assert command[1] in {name for one in known.params for name in one.opts}
+    assert not arguments
+
+
+def test_the_organiser_runs_a_phase_again(served: Served, tmp_path: Path) -> None:
+    run = submitted(served.store, served.user("ada"), tmp_path / "s", "mine")
+    for _ in range(3):
+        work(served.store, [ended(None, reason="the disk is full", fault=Fault.SERVICE)])
+    assert served.store.run(run).fault is Fault.SERVICE
+    browser = served.browser("olga")
+    page = browser.get("/organiser").text
+    address = "/organiser/benchmarks/top_tagging/phases/public/rerun"
+    assert f'action="{address}"' in page
+    answer = browser.post(address, data={"form": form_of(page)})
+    assert "1 run is in the queue again." in browser.get(answer.headers["location"]).text
+    assert [one.rerun_of for one in served.store.runs(state=State.PENDING)] == [run]
+    again = served.api("olga").post("/api/v1/benchmarks/top_tagging/phases/public/rerun")
+    assert again.json() == {"runs": []}
+    for odd in ("tops/phases/public", "top_tagging/phases/publik"):
+        assert served.api("olga").post(f"/api/v1/benchmarks/{odd}/rerun").status_code == 404
+
+
+def small_submission(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "submission.yaml").write_text("name: tagger\ntagger: python tag.py\n", encoding="utf-8")
+    return folder
+
+
 def test_a_board_is_made_again_only_when_it_changed(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +401,19 @@ def test_a_board_is_made_again_only_when_it_changed(
     served.store.withdraw(run, served.user("ada"))
     assert "by ada" not in browser.get(BOARD).text
     assert len(made) == 3
+
+
+def test_a_board_of_an_earlier_version_has_the_runs_of_that_version(served: Served, tmp_path: Path) -> None:
+    submitted(served.store, served.user("ada"), tmp_path / "s", "mine")
+    work(served.store, [ended(1.0)])
+    version = served.store.benchmark("top_tagging")
+    path = served.folder / "top" / "benchmark.yaml"
+    path.write_text(path.read_text().replace("signal_efficiency: 0.5", "signal_efficiency: 0.4"))
+    served.store.register(load_benchmark(path.parent), path.parent)
+    shown = served.app.state.service.boards.get(version, "public")
+    assert [row.name for row in shown.board.rows if not row.reference] == ["mine"], (
+        "the request began before the change"
+    )
 
 
 def test_layouts_hold_their_legend() -> None:

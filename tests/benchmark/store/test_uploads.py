@@ -84,6 +84,14 @@ def many_listed() -> bytes:
     return bytes(content)
 
 
+def negative_offset() -> bytes:
+    """A zip file whose first member begins before the file."""
+    content = bytearray(zipped(list(GOOD)))
+    at = content.rfind(b"PK\x05\x06") + 16
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 5).to_bytes(4, "little")
+    return bytes(content)
+
+
 BOMB = bytes(50_000_000)
 HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("absolute", lambda: tar([("/etc/cron", b"x")]), "leads out of its folder"),
@@ -97,6 +105,7 @@ HOSTILE: list[tuple[str, Callable[[], bytes], str]] = [
     ("block device", lambda: tar([(member(tarfile.BLKTYPE), b"")]), "a link or device"),
     ("pipe", lambda: tar([(member(tarfile.FIFOTYPE), b"")]), "a link or device"),
     ("zip link", zip_link, "a link or device"),
+    ("negative offset", negative_offset, "is damaged"),
     ("sparse", sparse, "a link or device"),
     ("twice", lambda: tar([("a", b"x"), ("a", b"y")]), "holds 'a' twice"),
     ("zip twice", lambda: zipped([("a/b", b"x"), ("a//b", b"y")]), "holds 'b' twice"),
@@ -215,9 +224,57 @@ def test_a_folder_is_packed_the_same_way_each_time(tmp_path: Path) -> None:
         "a/c.py",
     }
     assert code_hash(folder) == code_hash(tmp_path / "one")
-    (tmp_path / "one" / "link").symlink_to("b.py")
-    with pytest.raises(CollidekitError, match="link: is a link or device"):
-        list(pack(tmp_path / "one"))
+
+
+LEFT_OUT = (
+    ".venv/bin/python",
+    "a/.ipynb_checkpoints/x.py",
+    ".DS_Store",
+    "__MACOSX/x",
+    ".mypy_cache/x",
+    ".ruff_cache/x",
+    "a/.git",
+)
+
+
+def test_the_store_and_the_hash_leave_out_the_same_files(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "one")
+    known = code_hash(folder)
+    for path in LEFT_OUT:
+        (folder / path).parent.mkdir(exist_ok=True, parents=True)
+        (folder / path).write_text(path)
+    (folder / ".venv" / "bin" / "python3").symlink_to("/usr/bin/python3")
+    assert code_hash(folder) == known
+    uploads = Uploads(tmp_path / "uploads")
+    unpacked = uploads.unpack(uploads.receive_folder(folder).sha256, tmp_path / "target")
+    assert [path.name for path in unpacked.rglob("*")] == ["submission.yaml"]
+    (tmp_path / "archive").write_bytes(tar([*GOOD, *((path, b"x") for path in LEFT_OUT)]))
+    unpacked = unpack(tmp_path / "archive", tmp_path / "other", SMALL)
+    assert {path.name for path in unpacked.rglob("*")} == {"submission.yaml", "code", "run.py"}
+
+
+def test_a_link_within_the_folder_is_packed_as_its_file(tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "one")
+    (folder / "b.py").write_text("print(1)")
+    (folder / "b.py").chmod(0o755)
+    (folder / "link").symlink_to("b.py")
+    uploads = Uploads(tmp_path / "uploads")
+    unpacked = uploads.unpack(uploads.receive_folder(folder).sha256, tmp_path / "target")
+    assert (unpacked / "link").read_text() == "print(1)"
+    assert not (unpacked / "link").is_symlink()
+    assert code_hash(unpacked) == code_hash(folder)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("/etc/passwd", "leads out of the submission"), ("nothing", "leads to no file"), ("code", "leads to no file")],
+)
+def test_other_links_are_not_packed(target: str, said: str, tmp_path: Path) -> None:
+    folder = make_submission(tmp_path / "one")
+    (folder / "code").mkdir()
+    (folder / "odd").symlink_to(target)
+    with pytest.raises(CollidekitError, match=f"the link odd {said}"):
+        list(pack(folder))
 
 
 def test_uploads_are_whole_and_read_only(local: Store) -> None:

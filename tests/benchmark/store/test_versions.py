@@ -197,16 +197,3 @@ def test_names_that_do_not_exist(store: Store, tmp_path: Path) -> None:
         store.benchmark("toy", 7)
     with pytest.raises(CollidekitError, match=r"there is no phase 'publik'.*did you mean 'public'"):
         store.board_rows("toy", "publik")
-
-
-@pytest.mark.parametrize(
-    ("phase", "visible"),
-    [
-        ({}, True),
-        ({"visible": False, "end": "2020-01-01T00:00:00Z"}, True),
-        ({"visible": False, "end": "2200-01-01T00:00:00Z"}, False),
-    ],
-)
-def test_a_hidden_board(phase: dict[str, Any], visible: bool, store: Store, tmp_path: Path) -> None:
-    registered(store, tmp_path / "toy", phase=phase)
-    assert store.is_visible("toy", "public") is visible

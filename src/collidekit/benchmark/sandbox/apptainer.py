@@ -26,7 +26,7 @@ from collidekit.benchmark.sandbox.watch import NoWatch
 NOT_PROMISED = (
     "network: apptainer takes it away only as root, or where its administrator allows '--network none'; the probe looks whether it is gone",
     "memory, processes, CPU: limited only with cgroup version 2; the probe tries them",
-    "output size: only looked at ten times a second",
+    "output size: only checked ten times per second",
     "use of CPU and memory: not measured",
 )
 

@@ -27,7 +27,7 @@ from collidekit.benchmark.sandbox.tmpfs import tmp_size
 from collidekit.benchmark.sandbox.watch import GroupWatch, TreeWatch, Watch
 
 _UNPROMISED = {
-    "memory": "memory of all processes together: each process is limited, their sum is only looked at ten times a second",
+    "memory": "memory of all processes together: each process is limited, their sum is only checked ten times per second",
     "processes": "processes: counted by user id, and not by control group",
     "cpus": "CPU share: processes are put on some of the CPUs, and may leave them",
 }

@@ -22,7 +22,8 @@ def choose_sandbox(
     """Return an engine that works here: the named one, or the first that is installed and passes its probe.
 
     ``image``: for submissions that name none; docker and apptainer need one. ``pull``: images may be fetched. ``private``: files that no
-    command may see, such as the truth. ``trust``: no sandbox at all. An engine that is installed and fails its probe is told.
+    command may see, such as the truth. ``trust``: no sandbox at all. If an installed engine fails its probe, this is
+    reported and the next one is tried.
     """
     if trust:
         if engine:

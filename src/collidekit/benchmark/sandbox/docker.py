@@ -26,7 +26,7 @@ from collidekit.benchmark.sandbox.readable import readable
 from collidekit.benchmark.sandbox.staging import staging_folder
 from collidekit.benchmark.sandbox.watch import NoWatch
 
-NOT_PROMISED = ("output size: only looked at ten times a second", "use of CPU and memory: not measured")
+NOT_PROMISED = ("output size: only checked ten times per second", "use of CPU and memory: not measured")
 
 
 @define

@@ -34,10 +34,6 @@ class CutLog:
         self._left = max(0, self._left - len(content))
         self._file.flush()
 
-    def tail(self, length: int = 2000) -> str:
-        """Return the end of the log as text."""
-        return self.path.read_bytes()[-length:].decode(errors="replace")
-
 
 def last_line(log: Path, longest: int = 200) -> str:
     """Return the last line of a log that is not empty, without control characters; empty where there is none."""

@@ -45,7 +45,7 @@ class MemoryOutput:
 
 @frozen
 class FolderOutput:
-    """A folder on a disk, which is only looked at ten times a second; between two looks it may grow beyond the limit."""
+    """A folder on a disk, which is only checked ten times per second; between two checks it may grow beyond the limit."""
 
     path: Path
     limit: int

@@ -38,7 +38,7 @@ def supervise(
 ) -> Ending:
     """Wait for a process; at a limit all its processes get SIGTERM, and SIGKILL after the grace period.
 
-    ``broken`` is asked ten times a second and names a limit that is exceeded.
+    ``broken`` is asked ten times per second and names a limit that is exceeded.
     """
     begin = time.monotonic()
     cause, killed_at, asked = "", 0.0, begin

@@ -31,7 +31,7 @@ NOT_PROMISED = (
     "files: the command reads and writes all that this user may, also the truth, if it looks for it",
     "network: the command may use it",
     "processes: the command may end others of this user, and may leave some behind where there is no control group",
-    "output size: only looked at ten times a second",
+    "output size: only checked ten times per second",
 )
 
 

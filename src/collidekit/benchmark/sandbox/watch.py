@@ -15,7 +15,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Watch(Protocol):
-    """Looks at a sandbox ten times a second."""
+    """Checks a sandbox ten times per second."""
 
     usage: Usage
     sampled: bool

@@ -17,7 +17,7 @@ EFFICIENCIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Signal efficiencies in the table beside the plot."""
 
 
-def board_html(templates: Environment, benchmark: Benchmark, board: Board, plot: str, made: str) -> str:
+def board_html(templates: Environment, benchmark: Benchmark, board: Board, plot: str, made: float) -> str:
     """Return ranks, scores, unranked entries, the plot's address and its numbers as HTML."""
     curves = [(row.name, row.curve) for row in board.rows if row.curve is not None]
     return templates.get_template("board.html").render(

@@ -1,10 +1,10 @@
 """Leaderboards as they are shown, made again only when they change."""
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillWorking
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from attrs import frozen
 from jinja2 import Environment
@@ -54,7 +54,7 @@ class Boards:
     def get(self, version: Version, phase: str) -> Shown:
         """Return a leaderboard: the newest one, or the one before while a new one is made."""
         key = (version.name, phase)
-        state = self._store.board_state(version.name, phase)
+        state = self._store.board_state(version.name, phase, version.number)
         with self._lock:
             shown = self._shown.get(key)
             if shown is not None and shown.state == state:
@@ -70,12 +70,10 @@ class Boards:
         return shown
 
     def _make(self, version: Version, phase: str, state: str) -> Shown:
-        entries = [_entry(row) for row in self._store.board_rows(version.name, phase)]
+        entries = [_entry(row) for row in self._store.board_rows(version.name, phase, version.number)]
         board = rank(entries, version.definition)
         address = f"/benchmarks/{version.name}/phases/{phase}/roc.svg?v={abs(hash(state)):x}"
-        html = board_html(
-            self._templates, version.definition, board, address, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
+        html = board_html(self._templates, version.definition, board, address, time.time())
         plots = [roc_svg(board, layout) for layout in (WIDE, NARROW)]
         wide, narrow = (None if plot is None else packed(plot) for plot in plots)
         content = board_out(version.name, phase, board).model_dump_json().encode()

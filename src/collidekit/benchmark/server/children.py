@@ -43,11 +43,6 @@ class Children:
         for thread in self._threads:
             thread.join(5)
 
-    def ids(self) -> list[int]:
-        """Return the ids of the processes that run."""
-        with self._lock:
-            return [process.pid for process in self._processes.values() if process.poll() is None]
-
     def _keep(self, index: int) -> None:
         pause = 1.0
         while not self._ended.is_set():

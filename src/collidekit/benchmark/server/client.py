@@ -17,7 +17,7 @@ from uuid import uuid4
 from collidekit.benchmark.definition import FILE, load_benchmark, read_mapping
 from collidekit.benchmark.scoring.board import Board, Column, Row, Unranked
 from collidekit.benchmark.scoring.result import Score
-from collidekit.benchmark.submission import SUBMISSION_FILE, check_files, files_of
+from collidekit.benchmark.submission import SUBMISSION_FILE, packed_files
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
 from collidekit.progress import counting, notice
@@ -220,9 +220,9 @@ def _pack(folder: Path, target: IO[bytes]) -> str:
         raise CollidekitError(
             f"{folder}: there is no such folder; make a submission with: collidekit benchmark init {folder}"
         )
-    check_files(folder)
+    files = packed_files(folder)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files_of(folder):
+        for path in files:
             entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
             entry.external_attr, entry.compress_type = (
                 (path.stat().st_mode & 0o777 | 0o100000) << 16,

@@ -1,7 +1,6 @@
 """Templates, and how values are shown."""
 
 import json
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from collidekit.benchmark.parameters import show_number
 from collidekit.benchmark.server.security.session import fingerprint
 from collidekit.benchmark.server.settings import ServerSettings
-from collidekit.benchmark.store.clock import show_moment
+from collidekit.benchmark.store import clock
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -24,7 +24,7 @@ def make_templates(settings: ServerSettings) -> Environment:
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     made.globals.update(static=_static_address, service=settings.title, version=_version(), user=None, here="", form="")
-    made.filters.update(moment=moment, compact=_compact)
+    made.filters.update(moment=moment, compact=_compact, number=show_number)
     return made
 
 
@@ -32,8 +32,10 @@ def moment(seconds: float | None) -> Markup | str:
     """Return a time of the store as HTML, in UTC."""
     if seconds is None:
         return ""
-    machine = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return Markup('<time datetime="{}">{}</time>').format(machine, show_moment(seconds).replace(" UTC", "\u00a0UTC"))
+    machine = f"{clock.moment(seconds):%Y-%m-%dT%H:%M:%SZ}"
+    return Markup('<time datetime="{}">{}</time>').format(
+        machine, clock.show_moment(seconds).replace(" UTC", "\u00a0UTC")
+    )
 
 
 def size(count: float | None) -> str:

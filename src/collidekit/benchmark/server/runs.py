@@ -1,11 +1,13 @@
 """Actions on runs, shared by the API and the pages."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve
 from fastapi import HTTPException
 
+from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.server.service import Service
 from collidekit.benchmark.states import State
 from collidekit.benchmark.store import Role, Run, User
@@ -33,13 +35,20 @@ def seen_run(service: Service, run: int, user: User | None) -> tuple[Run, bool]:
     return found, False
 
 
-def without_hidden_scores(service: Service, run: Run, user: User | None) -> Run:
+def without_hidden_scores(service: Service, run: Run, user: User | None, current: Benchmark | None = None) -> Run:
     """Return a run without its scores while the leaderboard of its phase is hidden from the user."""
-    return run if sees_scores(service, run, user) else evolve(run, scores=None)
+    return run if sees_scores(service, run, user, current) else evolve(run, scores=None)
 
 
-def sees_scores(service: Service, run: Run, user: User | None) -> bool:
-    """Return whether a user sees the scores of a run; in doubt only organisers do.
+def all_without_hidden_scores(service: Service, runs: Sequence[Run], user: User) -> list[Run]:
+    """Return runs without the scores that are hidden from the user; each benchmark is looked up once."""
+    names = set() if user.role is Role.OWNER else {run.benchmark for run in runs}
+    current = {name: service.version(name).definition for name in names}
+    return [without_hidden_scores(service, run, user, current.get(run.benchmark)) for run in runs]
+
+
+def sees_scores(service: Service, run: Run, user: User | None, current: Benchmark | None = None) -> bool:
+    """Return whether a user sees the scores of a run; in doubt only organisers do. ``current`` is the benchmark where it is known.
 
     The version that the run was made with decides, and so does the current one where it has a phase of the same name. Where both
     phases rank the same scores the current one decides alone: an organiser may show a board or hide it.
@@ -47,7 +56,7 @@ def sees_scores(service: Service, run: Run, user: User | None) -> bool:
     if user is not None and user.role is Role.OWNER:
         return True
     own = service.definition(run.version_id)
-    current = service.version(run.benchmark).definition
+    current = current or service.version(run.benchmark).definition
     phases = [version.phases.get(run.phase) for version in (own, current)]
     if phases[0] is None:
         return False
@@ -114,6 +123,13 @@ def share(service: Service, run: int, user: User, member: str) -> Run:
     found = find_run(service, run, user)
     service.store.add_member(found.group_id, user, service.store.user_named(member))
     return without_hidden_scores(service, found, user)
+
+
+def rerun_all(service: Service, benchmark: str, phase: str, user: User) -> list[int]:
+    """Run again what an earlier version of a benchmark ranked, and what failed by a fault of others; returns the new runs."""
+    version = service.version(benchmark)
+    service.phase(version, phase)
+    return service.store.rerun_all(version.name, phase, user)
 
 
 def rerun(service: Service, run: int, user: User) -> Run:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from collidekit.benchmark.definition import FILE, Benchmark, load_benchmark
 from collidekit.benchmark.registering import register_and_tell
-from collidekit.benchmark.server.crew import Crew
 from collidekit.benchmark.server.leases import leases_end
 from collidekit.benchmark.server.settings import ServerSettings, check_url, read_key
+from collidekit.benchmark.server.workers import Workers
 from collidekit.benchmark.store import Role, Store
 from collidekit.errors import CollidekitError
 from collidekit.extras import need
@@ -26,7 +26,7 @@ def store_of(benchmarks: Path, url: str | None) -> str:
 
 
 def open_existing(url: str | None, folder: Path | None) -> Store:
-    """Return a store that is there already; an error for a file that is not, which is usually a slip of the pen."""
+    """Return a store that is there already; an error for a file that is not, which is usually a typing error."""
     if not url:
         raise CollidekitError("name the store with --store, such as board.db or postgresql://user@host/database")
     return Store(url, folder, new=False)
@@ -69,7 +69,7 @@ def first_owner(store: Store) -> str:
     return store.add_user(name, Role.OWNER)
 
 
-def serve(store: Store, settings: ServerSettings, host: str, port: int, crew: Crew, proxy: str = "") -> None:
+def serve(store: Store, settings: ServerSettings, host: str, port: int, workers: Workers, proxy: str = "") -> None:
     """Serve until a signal ends it; the workers start and stop with the server."""
     uvicorn = need("uvicorn", "server")
     from collidekit.benchmark.server.app import create_app
@@ -80,7 +80,7 @@ def serve(store: Store, settings: ServerSettings, host: str, port: int, crew: Cr
         access_log=False, server_header=False, proxy_headers=bool(proxy), forwarded_allow_ips=proxy or "",
         limit_concurrency=CONNECTIONS, timeout_keep_alive=10, timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
     )  # fmt: skip
-    crew.start()
+    workers.start()
     try:
         with (
             leases_end(store),
@@ -88,4 +88,4 @@ def serve(store: Store, settings: ServerSettings, host: str, port: int, crew: Cr
         ):  # uvicorn ends its connections, then raises the signal again
             uvicorn.Server(config).run()
     finally:
-        crew.stop()
+        workers.stop()

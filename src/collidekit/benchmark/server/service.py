@@ -1,17 +1,19 @@
 """State shared by all routes of a server: store, settings, boards and templates."""
 
+import re
 from typing import Any
 
 from fastapi import HTTPException, Request
 from jinja2 import Environment
 
 from collidekit.benchmark.definition import Benchmark, Phase
+from collidekit.benchmark.parts import NAME
 from collidekit.benchmark.server.boards import Boards
 from collidekit.benchmark.server.render import make_templates
 from collidekit.benchmark.server.security.buckets import Buckets
 from collidekit.benchmark.server.settings import ServerSettings
-from collidekit.benchmark.store import Role, Store, User, Version
-from collidekit.errors import did_you_mean
+from collidekit.benchmark.store import Role, Store, StoreUnavailable, User, Version
+from collidekit.errors import CollidekitError, did_you_mean
 
 
 class Service:
@@ -27,10 +29,15 @@ class Service:
 
     def version(self, name: str) -> Version:
         """Return the current version of a benchmark; an error (404) where there is none."""
-        known = {version.name: version for version in self.store.benchmarks()}
-        if name not in known:
-            raise HTTPException(404, f"there is no benchmark {name[:80]!r}{did_you_mean(name[:80], list(known))}")
-        return known[name]
+        try:
+            if re.fullmatch(NAME, name):  # a database may refuse other texts
+                return self.store.benchmark(name)
+        except StoreUnavailable:
+            raise
+        except CollidekitError:
+            pass
+        known = [version.name for version in self.store.benchmarks()]
+        raise HTTPException(404, f"there is no benchmark {name[:80]!r}{did_you_mean(name[:80], known)}")
 
     def definition(self, version_id: int) -> Benchmark:
         """Return the definition of a version, which never changes."""

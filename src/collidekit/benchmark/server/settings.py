@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,8 +32,6 @@ class ServerSettings:
     """Folder of the service: database, key, uploads and runs."""
     url: str = "http://127.0.0.1:8000"
     """The address that people use; with https, cookies are sent over https only."""
-    hosts: tuple[str, ...] = ()
-    """Further host names that requests may name."""
     title: str = "Benchmarks of collidekit"
     """Name of this service, at the foot of each page."""
     public: bool = True
@@ -67,7 +67,7 @@ class ServerSettings:
         """Return the host names, without port, that a request may name."""
         own = urlsplit(self.url).hostname or ""
         local = {"127.0.0.1", "localhost", "::1"} if _is_local(own) else set()
-        return frozenset({own.lower(), *(name.lower() for name in self.hosts), *local})
+        return frozenset({own.lower(), *local})
 
 
 def read_key(folder: Path) -> bytes:
@@ -75,19 +75,26 @@ def read_key(folder: Path) -> bytes:
     path = folder / KEY_FILE
     try:
         make_folder(folder)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(32))
+        if not path.exists():
+            _write_key(path)
         key = path.read_bytes()
     except OSError as error:
         raise CollidekitError(f"{path}: cannot be written or read ({error.strerror or error})") from None
     if len(key) != 32:
         raise CollidekitError(f"{path}: has {len(key)} bytes and not 32; remove it, then people log in again")
     return key
+
+
+def _write_key(path: Path) -> None:
+    """Write a new key, whole or not at all; the first of several processes wins."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{KEY_FILE}-", dir=path.parent)  # with rights 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
 
 
 def check_url(url: str) -> str:

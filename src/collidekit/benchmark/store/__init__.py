@@ -55,7 +55,6 @@ moment. A ``Store`` may be used by several threads and any number of processes m
     # board
     .board_rows(benchmark, phase, number=None) -> list[BoardRow(run, scores)]: the best run of each group, not withdrawn
     .board_state(benchmark, phase) -> str            changes whenever the board does: the key of a cache
-    .is_visible(benchmark, phase) -> bool            False until the end of a phase with `visible: false`
     .audit(subject="", after=0, limit=1000) -> list[Event(id, at, actor, action, subject, details)]
 """
 

@@ -1,6 +1,7 @@
 """Archives of strangers: unpacked without links, devices, paths that lead out, or more than is allowed."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -16,11 +17,9 @@ from typing import IO, Any, cast
 
 from attrs import frozen
 
+from collidekit.benchmark.submission import LEFT_OUT, SUBMISSION_FILE, packed_files
 from collidekit.errors import CollidekitError
 
-MARKER = "submission.yaml"
-LEFT_OUT = ("__pycache__", "__MACOSX", ".git", ".DS_Store", ".ipynb_checkpoints")
-"""Names that are neither packed nor unpacked."""
 CHUNK = 1 << 20
 LONGEST_HEADER = 1 << 20
 """Bytes of the longest header of a tar file, and of the list of files of a zip file times 8."""
@@ -58,7 +57,7 @@ def unpack(path: Path, target: Path, limits: ArchiveLimits) -> Path:
             f"the archive cannot be read as tar, tar.gz or zip ({said}); pack the folder again"
         ) from None
     except OSError as error:
-        if isinstance(error, gzip.BadGzipFile) or error.errno is None:
+        if isinstance(error, gzip.BadGzipFile) or error.errno in (None, errno.EINVAL):  # EINVAL: an offset below 0
             raise CollidekitError("the archive is damaged; pack the folder again") from None
         raise
     if not writer.files:
@@ -68,8 +67,8 @@ def unpack(path: Path, target: Path, limits: ArchiveLimits) -> Path:
 
 def _submission_folder(target: Path) -> Path:
     """Return the folder with the submission file: the unpacked one, or the only one in it."""
-    inner = [path for path in target.iterdir() if path.is_dir() and (path / MARKER).is_file()]
-    return inner[0] if not (target / MARKER).is_file() and len(inner) == 1 else target
+    inner = [path for path in target.iterdir() if path.is_dir() and (path / SUBMISSION_FILE).is_file()]
+    return inner[0] if not (target / SUBMISSION_FILE).is_file() and len(inner) == 1 else target
 
 
 class _Writer:
@@ -222,25 +221,6 @@ def pack(folder: Path) -> Iterator[bytes]:
         file.seek(0)
         while chunk := file.read(CHUNK):
             yield chunk
-
-
-def packed_files(folder: Path) -> list[Path]:
-    """Return the files of a submission that are packed, in the order of their names; a link or device is an error."""
-    found = []
-    for top, folders, names in os.walk(folder, onerror=_unreadable):
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
-        for name in sorted(folders + names):
-            path = Path(top, name)
-            mode = path.lstat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                raise CollidekitError(f"{path}: is a link or device; a submission holds files and folders only")
-            if stat.S_ISREG(mode) and name not in LEFT_OUT:
-                found.append(path)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
-def _unreadable(error: OSError) -> None:
-    raise CollidekitError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def _add(archive: tarfile.TarFile, folder: Path, path: Path) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, or_, select
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.result import Scores
-from collidekit.benchmark.states import State
+from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.records import BoardRow, QueuePlace, Run, Version
 from collidekit.benchmark.store.rows import run_by_id, runs_of, select_runs
@@ -61,15 +61,6 @@ def board_state(connection: Connection, version: Version, phase: str) -> str:
     return f"{version.id}-{phase}-{count}-{last}-{finished}"
 
 
-def is_visible(connection: Connection, version: Version, phase: str) -> bool:
-    """Return whether the leaderboard of a phase is public now: always, or from the end of the phase on."""
-    check_phase(version, phase)
-    found = version.definition.phases[phase]
-    if found.visible:
-        return True
-    return found.end is not None and float(connection.execute(select(now())).scalar_one()) >= found.end.timestamp()
-
-
 def scores_of(content: dict[str, Any]) -> Scores:
     """Return scores as they were before they became JSON, where null among replicates and runs stands for NaN."""
     lists = {
@@ -90,10 +81,10 @@ def run_scores(connection: Connection, run: int) -> Scores | None:
 
 def listed_runs(
     connection: Connection, benchmark: str | None, phase: str | None, user: int | None, group: int | None,
-    state: State | None, before: int | None, limit: int,
+    state: State | None, before: int | None, limit: int, fault: Fault | None = None, oldest: bool = False,
 ) -> list[Run]:  # fmt: skip
-    """Return runs, the newest first; those of a user include the runs of its groups."""
-    query = select_runs().order_by(runs.c.id.desc()).limit(limit)
+    """Return runs, the newest or the oldest first; those of a user include the runs of its groups."""
+    query = select_runs().order_by(runs.c.id if oldest else runs.c.id.desc()).limit(limit)
     if benchmark is not None:
         query = query.where(benchmarks.c.name == benchmark)
     if phase is not None:
@@ -105,6 +96,8 @@ def listed_runs(
         query = query.where(groups.c.id == group)
     if state is not None:
         query = query.where(runs.c.state == state.value)
+    if fault is not None:
+        query = query.where(runs.c.fault == fault.value)
     if before is not None:
         query = query.where(runs.c.id < before)
     return runs_of(connection.execute(query).mappings().all())

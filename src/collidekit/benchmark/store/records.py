@@ -105,7 +105,7 @@ class Run:
     attempt: int
     """Number of claims; a worker with an earlier number has lost the run."""
     losses: int
-    """Number of workers that stopped responding during this run."""
+    """Tries that failed by a fault of the service, lost workers included."""
     heartbeat_at: float | None
     lease_until: float | None
     definition_hash: str

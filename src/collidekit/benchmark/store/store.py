@@ -13,7 +13,7 @@ from collidekit.benchmark.checksums import verify
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.run_result import RunResult
 from collidekit.benchmark.scoring.result import Scores
-from collidekit.benchmark.states import State
+from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import audit, board, queue, rows, submissions, users, versions, workers
 from collidekit.benchmark.store.clock import now
 from collidekit.benchmark.store.database import Database
@@ -277,7 +277,7 @@ class Store:
             return submissions.rerun(connection, run, user)
 
     def rerun_all(self, benchmark: str, phase: str, user: User) -> list[int]:
-        """Run again all that an earlier version ranked or did not judge (organisers); returns the new runs."""
+        """Run again all runs that an earlier version ranked or that failed by a fault of others (organisers); returns the new runs."""
         with self._write() as connection:
             return submissions.rerun_all(connection, benchmark, phase, user)
 
@@ -313,12 +313,15 @@ class Store:
 
     def runs(
         self, benchmark: str | None = None, phase: str | None = None, user: User | None = None, group: int | None = None,
-        state: State | None = None, before: int | None = None, limit: int = 100,
+        state: State | None = None, before: int | None = None, limit: int = 100, fault: Fault | None = None, oldest: bool = False,
     ) -> list[Run]:  # fmt: skip
-        """Return runs, the newest first; ``before`` is the last number of the page before. Runs of a user's groups are its own."""
+        """Return runs, the newest or the oldest first; ``before`` is the last number of the page before.
+
+        Runs of a user's groups are its own.
+        """
         with self._read() as connection:
             number = None if user is None else user.id
-            return board.listed_runs(connection, benchmark, phase, number, group, state, before, limit)
+            return board.listed_runs(connection, benchmark, phase, number, group, state, before, limit, fault, oldest)
 
     def attempts(self, run: int) -> list[Attempt]:
         """Return the attempts of a run."""
@@ -428,11 +431,6 @@ class Store:
         with self._read() as connection:
             version = versions.version_of(connection, benchmark, number)
             return board.board_state(connection, version, phase)
-
-    def is_visible(self, benchmark: str, phase: str) -> bool:
-        """Return whether everybody may see the leaderboard of a phase now; organisers always may."""
-        with self._read() as connection:
-            return board.is_visible(connection, versions.version_of(connection, benchmark), phase)
 
     def audit(self, subject: str = "", after: int = 0, limit: int = 1000, before: int | None = None) -> list[Event]:
         """Return the events, those of one subject such as ``run 17`` or ``user 3``, or all after an id.

@@ -106,14 +106,18 @@ def _check_limits(connection: Connection, user: User, version: Version, phase: s
 
 def counted_runs(connection: Connection, user: User, benchmark: str, phase: str, since: float) -> int:
     """Return the runs of a user that count for a limit: not those that failed by a fault of others or were made again."""
-    blameless = and_(runs.c.state == State.ERROR.value, runs.c.fault.in_([Fault.ORGANISER.value, Fault.SERVICE.value]))
     query = (
         select(func.count())
         .select_from(runs.join(versions, runs.c.version_id == versions.c.id).join(benchmarks, versions.c.benchmark_id == benchmarks.c.id))
         .where(benchmarks.c.name == benchmark, runs.c.phase == phase, runs.c.user_id == user.id, runs.c.submitted_at >= since)
-        .where(runs.c.rerun_of.is_(None), ~blameless)
+        .where(runs.c.rerun_of.is_(None), ~_blameless())
     )  # fmt: skip
     return connection.execute(query).scalar_one()
+
+
+def _blameless() -> Any:
+    """Return the condition for runs that failed by a fault of the organiser or the service."""
+    return and_(runs.c.state == State.ERROR.value, runs.c.fault.in_([Fault.ORGANISER.value, Fault.SERVICE.value]))
 
 
 def remaining(connection: Connection, user: User, benchmark: str, phase: str) -> tuple[int, int]:
@@ -216,7 +220,10 @@ def rerun(connection: Connection, run: int, user: User) -> int:
 
 
 def rerun_all(connection: Connection, benchmark: str, phase: str, user: User) -> list[int]:
-    """Run again, with the current version, what stands on the board of an earlier one or was not judged; returns the new runs."""
+    """Run again, with the current version, all runs that an earlier version ranked or that failed by a fault of others.
+
+    Others are the organiser and the service. Returns the new runs.
+    """
     _organiser(user, f"benchmark {benchmark}")
     version = version_of(connection, benchmark)
     check_phase(version, phase)
@@ -225,7 +232,7 @@ def rerun_all(connection: Connection, benchmark: str, phase: str, user: User) ->
     )
     newer = runs.alias("newer")
     again = select(newer.c.id).where(newer.c.rerun_of == runs.c.id)
-    unjudged = (runs.c.state == State.ERROR.value) & (runs.c.fault == Fault.ORGANISER.value)
+    unjudged = _blameless()
     query = (
         select_runs()
         .where(benchmarks.c.name == benchmark, runs.c.phase == phase, runs.c.withdrawn_at.is_(None), ~again.exists())

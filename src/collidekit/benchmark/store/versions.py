@@ -38,7 +38,7 @@ def register(
 ) -> int:
     """Add a benchmark, or a version of it where the definition or the scorer changed; returns the id of the version."""
     folder = folder.absolute()
-    number = _benchmark_id(connection, database, benchmark.name, actor)
+    number = _benchmark_id(connection, database, benchmark.name)
     found = definition_hash(benchmark)
     same = (versions.c.benchmark_id == number) & (versions.c.definition_hash == found)
     known = connection.execute(select(versions).where(same & (versions.c.scorer_version == scorer))).mappings().first()
@@ -62,7 +62,7 @@ def register(
     return version
 
 
-def _benchmark_id(connection: Connection, database: Database, name: str, actor: str) -> int:
+def _benchmark_id(connection: Connection, database: Database, name: str) -> int:
     """Return the id of a benchmark, which is added where it is not there; its row is locked."""
     query = select(benchmarks.c.id).where(benchmarks.c.name == name).with_for_update()
     if (found := connection.execute(query).scalar()) is None:

@@ -1,6 +1,6 @@
 """Requests and responses of the API."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from collidekit.benchmark.states import Fault, State
 from collidekit.benchmark.store import Attempt, Event, QueuePlace, Role, Run, User, WorkerRow
+from collidekit.benchmark.store.clock import moment
 from collidekit.benchmark.store.text import LONGEST_NAME
 
 EXAMPLE_RUN: JsonDict = {
@@ -48,7 +49,7 @@ class Me(Out):
             id=user.id,
             name=user.name,
             role=user.role,
-            created_at=_moment(user.created_at),
+            created_at=moment(user.created_at),
             disabled=user.disabled_at is not None,
         )
 
@@ -56,8 +57,8 @@ class Me(Out):
 class NewUser(In):
     """A user to add."""
 
-    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["ada"])
-    role: Role = Role.PARTICIPANT
+    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["grace"])
+    role: Role = Field(Role.PARTICIPANT, examples=["participant"])
 
 
 class UserToken(Out):
@@ -106,7 +107,7 @@ class NewRun(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"name": "particle_net", "image": "registry.example.org/group/tagger:1.0",
-                                         "tagger": "python /code/tag.py", "parameters": {"seed": 1}}]},
+                                         "tagger": "python /code/tag.py", "seed": 1}]},
     )  # fmt: skip
     name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.")
     image: str = Field(min_length=1, max_length=500, description="Container image that holds the code.")
@@ -114,6 +115,12 @@ class NewRun(In):
     tagger: str = Field(min_length=1, max_length=4000, description="Command that writes the predictions.")
     parameters: dict[str, Any] = {}
     seed: int = Field(0, ge=0, lt=2**31, description="Random seed that the submission gets.")
+
+
+class NewRuns(Out):
+    """Runs that were added to the queue."""
+
+    runs: list[int] = Field(description="Their numbers.", examples=[[18, 19]])
 
 
 class Place(Out):
@@ -173,7 +180,7 @@ class RunOut(Out):
     def of(cls, run: Run, place: QueuePlace | None = None) -> "RunOut":
         return cls(
             id=run.id, benchmark=run.benchmark, version=run.version, phase=run.phase, entry=run.group, user=run.user, state=run.state,
-            fault=run.fault, reason=run.reason, withdrawn=run.withdrawn_at is not None, submitted_at=_moment(run.submitted_at),
+            fault=run.fault, reason=run.reason, withdrawn=run.withdrawn_at is not None, submitted_at=moment(run.submitted_at),
             started_at=_maybe(run.started_at), finished_at=_maybe(run.finished_at), queue=Place.of(place) if place else None,
             scores={name: ScoreOut(**score) for name, score in run.scores.items()} if run.scores else None,
             code_hash=run.code_hash, image_digest=run.image_digest, seed=run.seed, wall_seconds=run.wall_seconds,
@@ -196,7 +203,7 @@ class EventOut(Out):
     def of(cls, event: Event) -> "EventOut":
         return cls(
             id=event.id,
-            at=_moment(event.at),
+            at=moment(event.at),
             actor=event.actor,
             action=event.action,
             subject=event.subject,
@@ -218,7 +225,7 @@ class WorkerOut(Out):
     @classmethod
     def of(cls, row: WorkerRow) -> "WorkerOut":
         return cls(
-            name=row.name, host=row.host, job=row.job, alive=row.alive, started_at=_moment(row.started_at), seen_at=_moment(row.seen_at),
+            name=row.name, host=row.host, job=row.job, alive=row.alive, started_at=moment(row.started_at), seen_at=moment(row.seen_at),
             message=row.message,
         )  # fmt: skip
 
@@ -282,9 +289,5 @@ class Attempts(Out):
         return cls.model_validate(attempt)
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _maybe(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _moment(seconds)
+    return None if seconds is None else moment(seconds)

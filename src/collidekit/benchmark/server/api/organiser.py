@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from collidekit.benchmark.server.access import for_api
-from collidekit.benchmark.server.api.models import EventOut, Me, NewUser, UserToken, WorkerOut
+from collidekit.benchmark.server.api.models import EventOut, Me, NewRuns, NewUser, UserToken, WorkerOut
 from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.people import add_user, new_token, revoke_user
+from collidekit.benchmark.server.runs import rerun_all
 from collidekit.benchmark.server.service import service_of
 from collidekit.benchmark.store import Role, User
 
@@ -40,6 +41,12 @@ def create_token(request: Request, user: UserId, owner: Owner) -> UserToken:
 def revoke(request: Request, user: UserId, owner: Owner) -> Me:
     """Revoke all tokens of a user and end its sessions; its runs stay."""
     return Me.of(revoke_user(service_of(request), user, owner))
+
+
+@routes.post("/benchmarks/{benchmark}/phases/{phase}/rerun", status_code=201, responses=problems(401, 403, 404))
+def rerun_phase(request: Request, benchmark: str, phase: str, owner: Owner) -> NewRuns:
+    """Run again what an earlier version ranked, and what failed by a fault of the organiser or the service; returns the new runs."""
+    return NewRuns(runs=rerun_all(service_of(request), benchmark, phase, owner))
 
 
 @routes.get("/workers")

@@ -10,6 +10,7 @@ from collidekit.benchmark.server.access import OPTIONAL_TOKEN, for_api
 from collidekit.benchmark.server.api.models import NewMember, RunOut
 from collidekit.benchmark.server.errors import problems
 from collidekit.benchmark.server.runs import (
+    all_without_hidden_scores,
     cancel,
     find_run,
     log_text,
@@ -17,7 +18,6 @@ from collidekit.benchmark.server.runs import (
     seen_run,
     share,
     withdraw,
-    without_hidden_scores,
 )
 from collidekit.benchmark.server.service import service_of
 from collidekit.benchmark.store import Role, User
@@ -38,7 +38,7 @@ def list_runs(
     own = None if user.role is Role.OWNER else user
     service = service_of(request)
     found = service.store.runs(user=own, before=before, limit=PAGE)
-    return [RunOut.of(without_hidden_scores(service, run, user)) for run in found]
+    return [RunOut.of(run) for run in all_without_hidden_scores(service, found, user)]
 
 
 @routes.get("/runs/{run}", openapi_extra=OPTIONAL_TOKEN)

@@ -53,7 +53,7 @@ async def submit_upload(
     checksum: Annotated[
         str, Header(alias="X-Checksum-SHA256", pattern=r"^[0-9a-fA-F]{64}$", description="SHA-256 of the archive, in hex.")
     ],
-    name: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.")],
+    name: Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="Name of the entry on the leaderboard.", examples=["particle_net"])],
     parameters: Annotated[str, Query(max_length=100_000, description="Parameters as JSON.", examples=['{"seed": 1}'])] = "{}",
     seed: Annotated[int, Query(ge=0, lt=2**31, description="Random seed that the submission gets.")] = 0,
     request_id: RequestId = None,

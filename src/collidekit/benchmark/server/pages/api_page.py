@@ -19,23 +19,19 @@ FILES = {path.name: path.read_bytes() for path in STATIC.iterdir() if path.suffi
 @routes.get("/api")
 def show_api(request: Request, visitor: Annotated[Visitor, Depends(for_page(None))]) -> HTMLResponse:
     """Show each route of the API."""
-    described = request.app.openapi()["paths"]
+    described = request.app.openapi()
+    schemas = described["components"]["schemas"]
     found = [
-        {"method": method.upper(), "path": path, "summary": route.get("description", "").split("\n")[0], "role": "", "example": _example(method, path, route)}
-        for path, methods in described.items()
+        {"method": method.upper(), "path": path, "summary": route.get("description", "").split("\n")[0], "example": _example(method, path, route, schemas)}
+        for path, methods in described["paths"].items()
         for method, route in methods.items()
     ]  # fmt: skip
     return page(service_of(request), "api.html", visitor, routes=found, here="api")
 
 
-def _example(method: str, path: str, route: dict[str, Any]) -> str:
-    """Return a command for a terminal."""
-    address = (
-        path.replace("{benchmark}", "top_tagging")
-        .replace("{phase}", "public")
-        .replace("{run}", "17")
-        .replace("{user}", "3")
-    )
+def _example(method: str, path: str, route: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """Return a command for a terminal; its values are the examples of the description."""
+    address = path.format(benchmark="top_tagging", phase="public", run=17, user=3)
     words = ["curl", "-H", '"Authorization: Bearer $TOKEN"']
     if method == "post":
         words += ["-X", "POST"]
@@ -43,10 +39,18 @@ def _example(method: str, path: str, route: dict[str, Any]) -> str:
     if "application/zip" in content:
         words += ["-H", "'Content-Type: application/zip'", "-H", '"X-Checksum-SHA256: $(sha256sum < entry.zip | cut -c1-64)"', "--data-binary", "@entry.zip"]  # fmt: skip
     elif "application/json" in content:
-        example = {"name": "particle_net", "image": "registry.example.org/tagger:1.0", "tagger": "python /code/tag.py"}
-        body = example if "phases" in path else {"name": "ada", "role": "participant"}
-        words += ["-H", "'Content-Type: application/json'", "-d", f"'{json.dumps(body)}'"]
-    return " ".join([*words, f"$SERVER{address}"])
+        schema = schemas[content["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+        words += ["-H", "'Content-Type: application/json'", "-d", f"'{json.dumps(_body(schema))}'"]
+    needed = [one for one in route.get("parameters", []) if one["in"] == "query" and one.get("required")]
+    query = "&".join(f"{one['name']}={one['schema']['examples'][0]}" for one in needed)
+    return " ".join([*words, f'"$SERVER{address}{"?" if query else ""}{query}"'])
+
+
+def _body(schema: dict[str, Any]) -> Any:
+    """Return the example of a schema, or one made from the examples of its properties."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    return {name: one["examples"][0] for name, one in schema["properties"].items() if "examples" in one}
 
 
 @routes.get("/static/{name}")

@@ -9,9 +9,11 @@ from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.errors import status_of
 from collidekit.benchmark.server.pages.answers import go_to, page
 from collidekit.benchmark.server.people import add_user, new_token, revoke_user
+from collidekit.benchmark.server.runs import rerun_all
 from collidekit.benchmark.server.service import Service, service_of
 from collidekit.benchmark.states import Fault, State
-from collidekit.benchmark.store import Role, Run
+from collidekit.benchmark.store import Role
+from collidekit.benchmark.store.text import LONGEST_NAME
 from collidekit.errors import CollidekitError
 
 routes = APIRouter(prefix="/organiser")
@@ -20,6 +22,8 @@ OwnerSender = Annotated[Visitor, Depends(for_page(Role.OWNER, form=True))]
 UserId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Before = Annotated[int, Query(ge=1, le=2**31 - 1)]
 PAGE = 100
+LATEST = 20
+"""Failed runs that are shown for each fault."""
 MEANINGS = {
     Fault.ORGANISER: "The benchmark or its scorer failed. Correct it, then run these again; they count for no limit.",
     Fault.SERVICE: "The machine, the sandbox or the store failed. Run these again once it works; they count for no limit.",
@@ -28,20 +32,28 @@ MEANINGS = {
 
 
 @routes.get("")
-def show_work(request: Request, visitor: Owner) -> HTMLResponse:
-    """Show workers, the queue and failed runs."""
+def show_work(
+    request: Request, visitor: Owner, again: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
+) -> HTMLResponse:
+    """Show workers, the queue and failed runs; ``again`` runs were just added to the queue."""
     service = service_of(request)
     workers = service.store.workers()
-    waiting = [*service.store.runs(state=State.RUNNING), *reversed(service.store.runs(state=State.PENDING))]
-    failed = service.store.runs(state=State.ERROR)
+    waiting = [run for state in (State.RUNNING, State.PENDING) for run in service.store.runs(state=state, oldest=True)]
+    failed = [
+        (fault.value.capitalize(), meaning, service.store.runs(state=State.ERROR, fault=fault, limit=LATEST))
+        for fault, meaning in MEANINGS.items()
+    ]
     return page(
         service, "organiser.html", visitor, here="organiser", tab="/organiser", workers=workers, waiting=waiting,
-        alive=sum(worker.alive for worker in workers), failed=[(fault.value.capitalize(), MEANINGS[fault], _of(failed, fault)) for fault in MEANINGS],
+        again=again, benchmarks=service.store.benchmarks(), alive=sum(worker.alive for worker in workers), failed=failed, latest=LATEST,
     )  # fmt: skip
 
 
-def _of(failed: list[Run], fault: Fault) -> list[Run]:
-    return [run for run in failed if run.fault is fault][:20]
+@routes.post("/benchmarks/{benchmark}/phases/{phase}/rerun")
+def rerun_phase(request: Request, benchmark: str, phase: str, visitor: OwnerSender) -> Response:
+    """Run again what an earlier version ranked and what failed by a fault of others."""
+    assert visitor.user is not None
+    return go_to(f"/organiser?again={len(rerun_all(service_of(request), benchmark, phase, visitor.user))}")
 
 
 @routes.get("/runs")
@@ -111,5 +123,5 @@ def _users(
 ) -> HTMLResponse:
     return page(
         service, "users.html", visitor, status, here="organiser", tab="/organiser/users", users=service.store.users(), token=token,
-        token_of=token_of, problem=problem,
+        token_of=token_of, problem=problem, longest_name=LONGEST_NAME,
     )  # fmt: skip

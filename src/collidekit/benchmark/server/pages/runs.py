@@ -48,8 +48,9 @@ def show_run(request: Request, run: RunId, visitor: Anyone, said: str = "") -> H
     """Show a run: state, scores, steps and provenance."""
     service = service_of(request)
     found, full = seen_run(service, run, visitor.user)
+    log = _log(service, found, full)
     return page(
-        service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full), log=_log(service, found, full),
+        service, "run.html", visitor, run=found, final=found.state.final, said=SAID.get(said, ""), live=_live(service, found, full, log), log=log,
         actions=_actions(found, visitor.user) if full else [], scores=_scores(service, found), score_notes=_score_notes(service, found),
         steps=[_step(step) for step in found.steps or []] if full else [], provenance=_provenance(found, full),
         attempts=_attempts(service, found) if full else [],
@@ -61,7 +62,10 @@ def show_live(request: Request, run: RunId, visitor: Anyone) -> HTMLResponse:
     """Return the part of the page of a run that changes while it runs; at its end the whole page is loaded again."""
     service = service_of(request)
     found, full = seen_run(service, run, visitor.user)
-    return HTMLResponse(_live(service, found, full), headers={"HX-Refresh": "true"} if found.state.final else {})
+    return HTMLResponse(
+        _live(service, found, full, _log(service, found, full)),
+        headers={"HX-Refresh": "true"} if found.state.final else {},
+    )
 
 
 @routes.get("/runs/{run}/log")
@@ -95,8 +99,7 @@ def rerun_run(request: Request, run: RunId, visitor: OwnerSender) -> Response:
     return go_to(f"/runs/{rerun(service_of(request), run, visitor.user).id}?said=again")
 
 
-def _live(service: Service, run: Run, full: bool) -> Markup:
-    log = _log(service, run, full)
+def _live(service: Service, run: Run, full: bool, log: str | None) -> Markup:
     shown = service.templates.get_template("live.html").render(
         run=run, final=run.state.final, sentence=_sentence(service, run, full), log=log
     )

@@ -27,11 +27,6 @@ class Buckets:
             self._set(key, level if wait else level - 1)
             return wait
 
-    def wait(self, key: str) -> float:
-        """Return the seconds until there is a token, and take none."""
-        with self._lock:
-            return max(0.0, (1 - self._level(key)) / self.rate.per_second)
-
     def _level(self, key: str) -> float:
         level, since = self._levels.get(key, (float(self.rate.burst), self._clock()))
         return min(self.rate.burst, level + (self._clock() - since) * self.rate.per_second)

@@ -14,7 +14,7 @@ IDLE = 120
 """Seconds without a run after which the worker of a job ends."""
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Workers that start and stop with a server."""
 
     def start(self) -> None:
@@ -32,8 +32,8 @@ def worker_words(folder: Path, engine: str, image: str, pull: bool, trust: bool)
     return words + [name for name, wanted in (("--pull", pull), ("--trust", trust)) if wanted]
 
 
-class JobCrew:
-    """Workers as jobs, which are sent while runs wait."""
+class BatchWorkers:
+    """Workers as jobs of a batch system, which are sent while runs wait."""
 
     def __init__(
         self, store: Store, url: str, system: str | None, site: str | None, words: Sequence[str], number: int
