@@ -1,6 +1,7 @@
 """Fixtures for all tests: a real data folder where there is one, and numbered toy datasets."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,17 @@ def _own_code(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the tests name as their own code is not remembered beyond them."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
     os.environ.pop("COLLIDEKIT_TRUST_CODE", None)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Variables that a command sets, such as the folder of ``--output``, end with the test."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        if name.startswith("COLLIDEKIT_"):
+            del os.environ[name]
+    os.environ.update({name: value for name, value in before.items() if name.startswith("COLLIDEKIT_")})
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,10 @@ def train_in_process(
     dataset: Path, folder: Path, settings: Mapping[str, Any], steps: Path, tracking: Tracking | None = None
 ) -> None:
     """Train, or go on from the last checkpoint; a checkpoint after every step. For a process that may be killed."""
+    from collidekit.tracking import active
     from collidekit.training.loop import Training
 
+    active.WAIT = 300.0  # a tracker that is slow on a busy machine is no fault of the code
     torch.set_num_threads(1)
     data = Dataset(dataset)
     training = Training(

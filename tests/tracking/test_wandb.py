@@ -87,6 +87,23 @@ def test_a_continued_training_has_each_epoch_once(make: Make, tmp_path: Path) ->
     assert [row["epoch"] for row in rows(tmp_path / "results")] == [1, 2, 3]
 
 
+def test_if_wandb_cannot_start_again_the_interrupted_run_stays(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = make("wandb")
+    done.run()
+
+    def broken(**_: Any) -> None:
+        raise OSError("no service")
+
+    monkeypatch.setattr(wandb, "init", broken)
+    again = make("wandb")
+    again.resume(done.folder / "model_1.pt")
+    again.run()
+    assert "no service" in warnings_of(again)[0]
+    assert [row["epoch"] for row in rows(tmp_path / "results")] == [1, 2, 3]
+
+
 def test_nothing_private_is_sent(make: Make, tmp_path: Path) -> None:
     """Logs stay on this disk; the rest is what ``wandb sync`` sends."""
     make("wandb").run()
@@ -130,10 +147,17 @@ def test_the_run_of_a_killed_training_can_be_synced_and_goes_on(dataset: Dataset
     assert sent == list(range(1, len(sent) + 1))
     assert done - 30 < len(sent) <= done < MANY
     again = train_in_process(dataset, folder, steps, results, "wandb", MANY)
-    again.join(120)
+    again.join(400)
     assert again.exitcode == 0
     assert [row["epoch"] for row in rows(results)] == list(range(1, MANY + 1))
     assert synced(results, tmp_path) == list(range(1, MANY + 1))
+
+
+@pytest.fixture(autouse=True)
+def _service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in processes of their own start their own service of wandb, as those of users do."""
+    for name in [name for name in os.environ if name.startswith("WANDB_SERVICE")]:
+        monkeypatch.delenv(name)
 
 
 def synced(results: Path, home: Path) -> list[int]:

@@ -86,7 +86,7 @@ def _parameters(benchmark: Benchmark | None) -> str:
     return "\n".join([head, *lines])
 
 
-class _LineDumper(yaml.SafeDumper):
+class _LineDumper(yaml.SafeDumper):  # type: ignore[misc]
     """Writes texts of several lines in double quotes, with escapes instead of line breaks."""
 
 

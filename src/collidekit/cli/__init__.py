@@ -22,6 +22,7 @@ def collidekit(
         typer.Option(
             help="Folder of the results.",
             envvar="COLLIDEKIT_OUTPUT",
+            readable=False,  # checked where it is used: a verb's own --output may name another one
             show_default="./results",
             callback=results_folder,
             metavar="FOLDER",

@@ -17,8 +17,8 @@ from collidekit.tracking.private import public_settings, without_secrets
 from collidekit.tracking.registry import find_trackers
 
 FILE = "tracking.json"
-WAIT = 30.0
-"""Seconds that the end of a training waits for slow trackers; a new MLflow database takes up to 15 s on a busy machine."""
+WAIT = 60.0
+"""Seconds that the end of a training waits for slow trackers: on a busy machine, a new MLflow database takes 15 s, wandb 30 s."""
 
 Job = Callable[[], None]
 

@@ -38,14 +38,15 @@ class WeightsAndBiases(Tracker):
         wandb = need("wandb", "wandb")
         store, online = self.store_of(folder), self.tracking.online
         store.mkdir(parents=True, exist_ok=True)
-        for leftover in (store / "wandb").glob(f"offline-run-*-{glob.escape(self.run_id)}"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        interrupted = set((store / "wandb").glob(f"offline-run-*-{glob.escape(self.run_id)}"))
         project = None if os.environ.get("WANDB_PROJECT") else PROJECT
         self._run = wandb.init(
             id=self.run_id, name=self.tracking.title, project=project, group=analysis, dir=str(store),
             config={**settings, "folder": self.link(folder)}, mode="online" if online else "offline",
             resume="allow" if online else None, settings=wandb.Settings(**PRIVATE, **({"init_timeout": 20.0} if online else {})),
         )  # fmt: skip
+        for earlier in interrupted - {Path(self._run.dir).parent}:  # only now: if wandb cannot start, its epochs stay
+            shutil.rmtree(earlier, ignore_errors=True)
         self._first = self._run.step if online else 0
 
     def epoch(self, row: Mapping[str, float]) -> None:
