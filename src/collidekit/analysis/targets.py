@@ -135,7 +135,7 @@ class Regression(Kind):
     """The loss of the scaled difference d, averaged over all values: huber, d^2 / 2 up to 1 and |d| - 1/2 beyond; mse, d^2; mae, |d|.
     For momenta also relative: the differences of pt, pz and azimuth relative to the truth."""
     w_mass: WMass | None = None
-    """Only for momenta of neutrinos."""
+    """The penalty on the mass of the W boson, for momenta of neutrinos only."""
 
     estimate: Estimate = "value"
     """The form of the estimate: value, one number; gaussian, mean and standard deviation; quantiles; binned, a histogram; flow,

@@ -39,10 +39,10 @@ class TopPairs:
     met: Met
     truth: PairTruth
     limit: int = 10
-    """Of the jets."""
+    """Largest number of jets."""
     n_jets: str = ""
     distance: str = ""
-    """Between the two leptons."""
+    """Distance between the two leptons."""
     more_of_event: list[str] = field(default_factory=list)
     """Columns of the event that are inputs."""
     event: list[str] = field(default_factory=list)

@@ -88,7 +88,7 @@ class Column:
     ranks: bool = False
     """True where the metric decides the order."""
     signal_efficiency: float | None = None
-    """Of a background rejection, where it is a point of the plot."""
+    """The signal efficiency of a background rejection that is a point of the plot."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collidekit.benchmark.scoring.metrics.measured import Measured
 from collidekit.evaluation.rows import Floats, Ints
 
 FEWEST_RUNS = 5
-"""Of fewer runs at most two lie between the quantiles, and the outlier rule would leave out most runs that are as good."""
+"""With fewer runs, at most two lie between the quantiles, and the outlier rule would leave out most of the equally good ones."""
 
 
 @dataclass(frozen=True, eq=False)

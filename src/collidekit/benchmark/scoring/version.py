@@ -1,4 +1,4 @@
 """The version of the scorer."""
 
 SCORER_VERSION = "2"
-"""It changes when the same predictions would get other scores: runs of an earlier scorer are not compared with later ones."""
+"""Changes whenever the same predictions would get other scores: runs of an earlier scorer are not compared with later ones."""

@@ -7,12 +7,12 @@ from contextlib import contextmanager, suppress
 from collidekit.benchmark.store import Store, StoreUnavailable
 
 INTERVAL = 30.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 @contextmanager
 def leases_end(store: Store, interval: float = INTERVAL) -> Iterator[None]:
-    """Within the block, leases of the store that are over end every ``interval`` seconds; a store that is away is tried again."""
+    """End expired leases of the store every ``interval`` seconds during the block; a store that cannot be reached is tried again."""
     stop = threading.Event()
 
     def look() -> None:

@@ -39,7 +39,7 @@ class PeakFit:
     mean: float
     width: float
     background_yield: float
-    """Between ``low`` and ``high``."""
+    """Yield of the background between ``low`` and ``high``."""
     slope: float
     """The background falls as exp(-slope * mass); in 1 / unit of the mass."""
     amplitude_error: float
