@@ -266,6 +266,6 @@ def test_every_row_of_every_file_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_sizes_are_decimal() -> None:
-    from collidekit.dataset.check_tables import _size
+    from collidekit.dataset.check_estimate import show_size
 
-    assert [_size(2e9), _size(5e7), _size(1.5e6)] == ["2.0 GB", "50 MB", "1.5 MB"]
+    assert [show_size(2e9), show_size(5e7), show_size(1.5e6)] == ["2.0 GB", "50 MB", "1.5 MB"]
