@@ -1,5 +1,6 @@
 # make demo   installs collidekit and runs the demo on the bundled sample
 # make test   installs the test requirements and runs the tests
+# make coverage runs the tests and fails if they reach less than 92 % of the lines
 # make fuzz   tests unusual values and damaged files with new random numbers; SEED=number repeats a failure
 # make remote also installs the packages for root://
 #
@@ -9,7 +10,7 @@ PYTHON ?= $(shell python -c "import collidekit" 2>/dev/null && command -v python
 WORKERS ?= 2
 FOR_TESTS = nbclient ipykernel hist pytest xdist pytest_cov hypothesis pytest_timeout coffea pandas tensorboard vector zuko onnx onnxruntime optuna psycopg distributed dask_jobqueue
 
-.PHONY: demo test fuzz lint docs setup remote clean
+.PHONY: demo test coverage fuzz lint docs setup remote clean
 
 demo: setup
 	$(PYTHON) -m collidekit demo
@@ -18,6 +19,9 @@ test: setup
 	$(PYTHON) -c "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, '$(FOR_TESTS)'.split())))" \
 	  || $(PYTHON) -m pip install --quiet --group test
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadscope $(COVERAGE) $(TESTS)
+
+coverage:
+	$(MAKE) test COVERAGE="--cov=collidekit --cov-report=term:skip-covered --cov-fail-under=92"
 
 SEED ?= $(shell date +%s)
 
