@@ -99,6 +99,18 @@ def test_a_slot() -> None:
     assert scores["set"].value == pytest.approx(2 / 3)
 
 
+def test_a_slot_counts_events_whose_other_slots_are_unknown() -> None:
+    found = np.array([[0, 1], [1, 0], [2, 5]])
+    truth = make_truth(np.arange(3), {"a": np.array([0.0, 0, 2]), "b": np.array([1, np.nan, -2])})
+    metrics = (
+        metric("slot_efficiency", "alone", slot="a"),
+        metric("slot_efficiency", "set", slot="a", alike=[["a", "b"]]),
+    )
+    scores = score_one(plan(*metrics, columns=("a", "b")), found, truth).metrics
+    assert scores["alone"].value == pytest.approx(2 / 3)
+    assert scores["set"].value == 1, "b decides what is right, so the events without it do not count"
+
+
 def test_naming_one_object_twice_is_not_a_set_of_two() -> None:
     found = np.array([[0, 0], [0, 1]])
     truth = make_truth(np.arange(2), {"a": np.array([0, 0]), "b": np.array([1, 1])})

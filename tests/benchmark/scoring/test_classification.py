@@ -7,6 +7,7 @@ import pytest
 from scoring_toys import binary_plan, gaussian_scores, metric, score_one, truth_of
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
+from collidekit.analysis.discriminators import Discriminator
 from collidekit.benchmark.scoring.failures import ScoringError, UnfitPredictions
 from collidekit.benchmark.scoring.plan import ScoringPlan
 from collidekit.benchmark.scoring.score import score_plan
@@ -48,6 +49,31 @@ def test_binary_values_are_those_of_scikit_learn() -> None:
     assert half.value == pytest.approx(brier_score_loss(labels, p, sample_weight=weights), abs=1e-12)
     assert scores["brier"].value == pytest.approx(2 * half.value, abs=1e-12)
     assert scores["calibration_error"].value < 0.05
+
+
+def test_rows_without_signal_and_background_come_last_as_in_reports_and_are_counted() -> None:
+    p, labels = three_classes()
+    p[:40] = [0, 1, 0]
+    plan = flavour_plan(metric("auc", "bl", signal="b", background="light"), metric("mean_auc", "ratio", score="ratio"))
+    scores = score_one(plan, p, truth_of(labels))
+    used = labels != 1
+    expected = Discriminator(signal=["b"], background=["light"]).scores(dict(zip(plan.columns, p.T, strict=True)))
+    assert scores.metrics["bl"].value == pytest.approx(roc_auc_score(labels[used] == 0, expected[used]), abs=1e-12)
+    (note,) = (note for note in scores.notes if "probability 0" in note)
+    assert f"{(labels[:40] != 1).sum()} of {used.sum():,} rows of b and light have probability 0 for both" in note
+    assert not score_one(plan, three_classes()[0], truth_of(labels)).notes
+
+
+def test_classes_with_numerals_as_names_need_a_truth_of_names() -> None:
+    p, labels = gaussian_scores(400, 1.5, 3)
+    plan = flavour_plan(metric("auc"), columns=("1", "0"), classes=("1", "0"))
+    both = np.stack([p, 1 - p], axis=1)
+    with pytest.raises(ScoringError, match="class with index 0 has the name '1': rename the classes"):
+        score_one(plan, both, truth_of(labels))
+    named = score_one(plan, both, truth_of(labels.astype(str)))
+    assert named.metrics["auc"].value == pytest.approx(roc_auc_score(labels == 0, 1 - p), abs=1e-12), (
+        "without settings, the last class is the signal"
+    )
 
 
 def test_several_classes() -> None:

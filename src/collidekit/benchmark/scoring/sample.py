@@ -49,6 +49,7 @@ class Sample:
         if found.dtype.kind == "U":
             labels = np.array([index.get(name, -1) for name in found.tolist()], dtype=np.int64)
         else:
+            self._check_numerals()
             labels = np.where(np.isin(found, range(len(index))), found, -1).astype(np.int64)
         if (labels < 0).any():
             row = int(np.flatnonzero(labels < 0)[0])
@@ -58,6 +59,15 @@ class Sample:
                 f"from 0 to {len(index) - 1} or a name of the classes {', '.join(self.classes)}"
             )
         return labels
+
+    def _check_numerals(self) -> None:
+        """Refuse classes such as ``"1", "0"`` beside a truth of numbers, which could be names or indices."""
+        for index, name in enumerate(self.classes):
+            if name.isdigit() and int(name) != index:
+                raise ScoringError(
+                    f"{self.name}: {self.plan.truth_column} of the truth is a number, the index of the class; but the class with index {index} "
+                    f"has the name {name!r}: rename the classes, or write their names as text in the truth"
+                )
 
     @cached_property
     def probabilities(self) -> Floats:
@@ -97,7 +107,7 @@ class Sample:
         return f" of run {run}" if self.runs > 1 else ""
 
     def discriminator(self, signal: Sequence[str], background: Sequence[str]) -> Floats:
-        """Return a score (R, N) that orders rows by p(signal) / (p(signal) + p(background)), the lowest where both vanish.
+        """Return a score (R, N) that orders rows by p(signal) / (p(signal) + p(background)), 0 where both vanish.
 
         Rows whose ratios p(signal) / p(background) agree to 1e-12 have the same score. A single column is the score itself.
         """
@@ -110,8 +120,21 @@ class Sample:
                 f"{self.name}: {self.plan.columns[column]} must not be negative; in row {self.truth.keys[row]}{self._of_run(run)} it is "
                 f"{self.predictions[run, row, column]:.6g}"
             )
-        above, below = (np.sum([self.column(name) for name in side], axis=0) for side in (signal, background))
+        above, below = self._sums(signal, background)
         return np.stack([odds_places(*of_run) for of_run in zip(above, below, strict=True)])
+
+    def undecided(self, signal: Sequence[str], background: Sequence[str]) -> NDArray[np.bool_]:
+        """Return where (R, N) the probabilities of signal and of background are both 0, so that their score is 0."""
+        if len(self.plan.columns) == 1:
+            return np.full(self.predictions.shape[:2], False)
+        above, below = self._sums(signal, background)
+        found: NDArray[np.bool_] = (above == 0) & (below == 0)
+        return found
+
+    def _sums(self, signal: Sequence[str], background: Sequence[str]) -> tuple[Floats, Floats]:
+        """Return the sums (R, N) of the probabilities of signal and of background."""
+        above, below = (np.sum([self.column(name) for name in side], axis=0) for side in (signal, background))
+        return above, below
 
     def poisson(self) -> Iterator[NDArray[np.uint8]]:
         """Poisson(1) counts (N,) of each bootstrap replicate, the same ones for all submissions."""

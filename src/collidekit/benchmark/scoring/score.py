@@ -37,7 +37,11 @@ def score_plan(plan: ScoringPlan, predictions: Mapping[str, Array], truth: Mappi
     }
     totals = {metric.name: across_samples(plan, metric, combined[metric.name], kept) for metric in plan.metrics}
     runs = rocs[plan.nominal].sample.runs
-    notes = [*(total.note for total in totals.values()), few_runs(runs, plan.outliers)]
+    notes = [
+        *(total.note for total in totals.values()),
+        few_runs(runs, plan.outliers),
+        *(of.note for of in rocs.values()),
+    ]
     return Scores(
         metrics={name: _score(name, total) for name, total in totals.items()},
         samples={} if len(plan.samples) == 1 else _by_sample(combined),

@@ -13,7 +13,7 @@ def odds_places(above: Floats, below: Floats) -> Floats:
     """Return the places (N,) of the ratio above / below (N,), from the smallest one on; equal ones up to rounding share a place.
 
     The order is that of above / (above + below), which would lose the digits of a tiny ``below``. Where both vanish, the place
-    is the first one.
+    is the first one, as the score 0 of ``Discriminator.scores``.
     """
     ratio = np.where(above > 0, np.inf, 0.0)
     with np.errstate(over="ignore"):

@@ -20,7 +20,8 @@ ABSENT, UNKNOWN = -1, -2
 def assignment_efficiency(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
     """Fraction of events whose slots are all right, among those that have all objects (``complete``) or ``all`` events."""
     sample, slots = rocs.sample, list(rocs.sample.plan.columns)
-    true, known = _truth(sample, slots)
+    true, known_slots = _truth(sample, slots)
+    known = _all_known(sample, known_slots)
     right = _right(sample, slots, true, settings).all(axis=2)
     complete: Bools = np.asarray((true >= 0).all(axis=1))
     used: Bools = known & complete if settings["events"] == "complete" else known
@@ -28,18 +29,23 @@ def assignment_efficiency(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
 
 
 def slot_efficiency(rocs: Rocs, settings: Mapping[str, Any]) -> Measured:
-    """Fraction of events in which one slot is right, among those that have its object."""
+    """Fraction of events in which one slot is right, among those that have its object.
+
+    With groups ``alike`` or ``exchange``, the truth of all slots must be known, because the others decide which order counts.
+    """
     sample, slots = rocs.sample, list(rocs.sample.plan.columns)
     if settings["slot"] not in slots:
         raise ScoringError(f"slot {settings['slot']!r} is no column of the output; those are {', '.join(slots)}")
     true, known = _truth(sample, slots)
     place = slots.index(settings["slot"])
+    grouped = settings["alike"] or settings["exchange"]
+    used = _all_known(sample, known if grouped else known[:, [place]])
     right = _right(sample, slots, true, settings)[:, :, place]
-    return fraction(sample, right, known & (true[:, place] >= 0))
+    return fraction(sample, right, used & (true[:, place] >= 0))
 
 
 def _truth(sample: Sample, slots: Sequence[str]) -> tuple[Ints, Bools]:
-    """True positions (N, S), and the events (N,) whose truth is known."""
+    """Return true positions (N, S), and where (N, S) they are known."""
     found = np.stack([sample.truth.column(slot) for slot in slots], axis=1)
     known = np.isfinite(found) & (found > UNKNOWN)
     true = np.where(known, found, UNKNOWN).astype(np.int64)
@@ -48,9 +54,15 @@ def _truth(sample: Sample, slots: Sequence[str]) -> tuple[Ints, Bools]:
         raise ScoringError(
             f"{sample.name}: {slots[slot]} of the truth must be a position, a whole number; in row {sample.truth.keys[row]} it is {found[row, slot]:.6g}"
         )
-    if not known.all(axis=1).any():
-        raise ScoringError(f"{sample.name}: the truth is not known for any of {len(true):,} events")
-    return true, known.all(axis=1)
+    return true, known
+
+
+def _all_known(sample: Sample, known: Bools) -> Bools:
+    """Return the events (N,) in which all these slots (N, S) have a known truth."""
+    found: Bools = np.asarray(known.all(axis=1))
+    if not found.any():
+        raise ScoringError(f"{sample.name}: the truth is not known for any of {len(known):,} events")
+    return found
 
 
 def _right(sample: Sample, slots: Sequence[str], true: Ints, settings: Mapping[str, Any]) -> Bools:

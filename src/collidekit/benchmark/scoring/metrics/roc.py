@@ -67,6 +67,7 @@ class Rocs:
             float(m.settings["signal_efficiency"]) for m in sample.plan.metrics if "signal_efficiency" in m.settings
         )
         self.targets = tuple(sorted({*TARGETS, *wanted}))
+        self._undecided: dict[tuple[str, str], tuple[int, int]] = {}
         self._found: dict[tuple[tuple[str, ...], tuple[str, ...], bool], list[RunRoc]] = {}
 
     def of(self, signal: Sequence[str], background: Sequence[str], alone: bool = False) -> list[RunRoc]:
@@ -79,10 +80,25 @@ class Rocs:
             self._found[key] = self._measure(*key)
         return self._found[key]
 
+    @property
+    def note(self) -> str:
+        """How many rows have probability 0 for both sides of a curve that was measured; empty if none has."""
+        if not self._undecided:
+            return ""
+        (first, second), (undecided, rows) = max(self._undecided.items(), key=lambda item: item[1])
+        more = f"; so do rows of {len(self._undecided) - 1} more pairs of classes" if len(self._undecided) > 1 else ""
+        return (
+            f"{self.sample.name}: {undecided:,} of {rows:,} rows of {first} and {second} have probability 0 for both, "
+            f"and count as the least signal-like{more}"
+        )
+
     def _measure(self, signal: tuple[str, ...], background: tuple[str, ...], alone: bool) -> list[RunRoc]:
         sample, index = self.sample, self.sample.classes.index
         is_signal = np.isin(sample.labels, [index(name) for name in signal])
         rows = is_signal | np.isin(sample.labels, [index(name) for name in background])
+        if not alone and (undecided := int(sample.undecided(signal, background)[:, rows].sum(axis=1).max())):
+            first, second = sorted((" + ".join(signal), " + ".join(background)))
+            self._undecided[first, second] = (undecided, int(rows.sum()))
         found = []
         for scores in sample.column(signal[0]) if alone else sample.discriminator(signal, background):
             chosen = binary_rows(scores[rows], is_signal[rows], sample.truth.weights[rows])
