@@ -75,7 +75,9 @@ def test_check_finds_degrees_and_files_in_gev_and_mev(tmp_path: Path) -> None:
     assert f"of its values in {degrees} are beyond 2 pi" in problems(tmp_path / "a.yaml", [good, degrees])
     found = problems(tmp_path / "a.yaml", [good, mev])
     assert found.count("in GeV and one in MeV?") == 1
-    assert str(good) in found and str(mev) in found and "part_pt" in found
+    assert str(good) in found
+    assert str(mev) in found
+    assert "part_pt" in found
     assert problems(tmp_path / "a.yaml", [good]) == ""
 
 
