@@ -81,6 +81,21 @@ def test_check_finds_degrees_and_files_in_gev_and_mev(tmp_path: Path) -> None:
     assert problems(tmp_path / "a.yaml", [good]) == ""
 
 
+@pytest.mark.parametrize(
+    "feature", ["{name: logpt, expression: log(pt)}", "pt", "{name: e, expression: 2 * pt, unit: GeV}"]
+)
+def test_check_finds_gev_and_mev_without_directions(tmp_path: Path, feature: str) -> None:
+    random = np.random.default_rng(1)
+    files = [tmp_path / "a.root", tmp_path / "b.root"]
+    for file, unit in zip(files, (1, 1000), strict=True):
+        pt = unit * random.uniform(20, 100, 300)
+        foreign.write_tree(file, {"pt": pt, "x": random.normal(0, 1, 300), "label": np.arange(300) % 2})
+    classes = "classes: {background: label == 0, signal: label == 1}"
+    (tmp_path / "a.yaml").write_text(f"{classes}\ninputs: {{row: {{features: [{feature}, x]}}}}\n")
+    assert "in GeV and one in MeV?" in problems(tmp_path / "a.yaml", files)
+    assert "GeV" not in problems(tmp_path / "a.yaml", files[:1])
+
+
 def test_files_in_different_units_are_refused(tmp_path: Path) -> None:
     files = [write_jets(tmp_path / f"{gev}.root", gev, gev=gev) for gev in (1, 1000)]
     with pytest.raises(CollidekitError, match=r"1\.root and .*1000\.root: the median of jet_pt is .* GeV and MeV"):

@@ -24,7 +24,8 @@ _MOMENTA = {"px": (0,), "py": (0,), "pz": (0,), "energy": (0,), "pair_mass": (0,
 _ENERGY = re.compile(r"(log )?[kMGT]eV")
 _MASS = re.compile(r"mass|(^|_)m($|_)", re.IGNORECASE)
 """Masses are left out: those of light jets and of single particles differ by large factors."""
-_PT = re.compile(r"(?:log\()?([\w`.]*?(?:^|_|\.|\(|`)pt(?:_NOSYS|_nominal)?`?)\)?", re.IGNORECASE)
+_PT = re.compile(r"(?:log\()?(`?(?:[\w./]*[_./])?pt(?:_NOSYS|_nominal)?`?)\)?", re.IGNORECASE)
+"""A column of transverse momenta, or its logarithm."""
 
 
 @dataclass
