@@ -233,6 +233,15 @@ class Expression:
             return [Expression(self._show(value), self.where) for value in self._tree.values]
         return [self]
 
+    def arguments(self, positions: Mapping[str, tuple[int, ...]]) -> list["Expression"]:
+        """Return the arguments at some positions of the calls of functions, such as ``{"px": (1,)}`` for azimuths."""
+        return [
+            Expression(self._show(node.args[place]), self.where)
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            for place in positions.get(node.func.id, ())
+        ]
+
     def _show(self, node: ast.expr) -> str:
         """Return the text of a part of the expression, with its backticks."""
         text = ast.unparse(node)

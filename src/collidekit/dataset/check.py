@@ -8,7 +8,13 @@ from pathlib import Path
 from collidekit.analysis.load import read_analysis
 from collidekit.analysis.scope import Plan, no_numbers
 from collidekit.dataset.check_part import SAMPLE, CheckedFile, Part
-from collidekit.dataset.check_problems import Problem, problems_of, problems_of_both, separation_of
+from collidekit.dataset.check_problems import (
+    Problem,
+    problems_of,
+    problems_of_both,
+    problems_of_units,
+    separation_of,
+)
 from collidekit.dataset.check_training import training_problems
 from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import columns_of
@@ -101,7 +107,7 @@ def check(plan: Plan, files: Sequence[str], test_files: Sequence[str] = (), limi
     seconds = time.monotonic() - begun
     alone, leaks = separation_of(plan, parts[0])
     found = [problem for part in parts for problem in problems_of(plan, part)]
-    found += [*training_problems(plan, parts[0]), *problems_of_both(plan, parts), *leaks]
+    found += [*training_problems(plan, parts[0]), *problems_of_both(plan, parts), *problems_of_units(parts), *leaks]
     return Check(plan, parts, sorted(found, key=lambda problem: not problem.error), alone, seconds)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from collidekit.analysis.schema import Analysis
 from collidekit.analysis.scope import Plan, Scope
 from collidekit.dataset.batch import Batch, Ragged
+from collidekit.dataset.check_units import Quantities
 from collidekit.dataset.hashing import comparable_rows, hash_inputs, mix
 from collidekit.dataset.kinematics import kinematic_bin, number_of_bins
 from collidekit.dataset.rows import given_weights, make_arrays, select_rows, with_truth
@@ -79,6 +80,8 @@ class Part:
     """Sum of weights (classes, bins) in the kinematic bins."""
     kinematic_counts: NDArray[np.int64] | None = None
     """Number of rows (classes, bins) in the kinematic bins."""
+    quantities: Quantities = field(default_factory=Quantities)
+    """Angles and momenta in each file."""
     entry_bytes: float = 0.0
     """Largest size of an entry in bytes, as read."""
     first: Batch | None = None
@@ -96,6 +99,7 @@ class Part:
     def add(self, plan: Plan, chunk: ak.Array, file: int, start: int) -> None:
         """Count the entries of a file from ``start`` on."""
         path = self.files[file].path
+        self.quantities.add(plan, chunk, path, start)
         lost: dict[str, int] = {}
         scope, cutflow = select_rows(plan, chunk, path, start, lost=lost)
         _merge(self.lost, lost)

@@ -7,6 +7,7 @@ import numpy as np
 
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.check_part import Part
+from collidekit.dataset.check_units import angles_in_degrees, mixed_units
 from collidekit.dataset.far_values import far_values
 from collidekit.dataset.not_finite import lost_notes
 from collidekit.dataset.overlap import SHARED_IS_ERROR
@@ -155,6 +156,12 @@ def problems_of_both(plan: Plan, parts: list[Part]) -> list[Problem]:
             )
         )
     return found
+
+
+def problems_of_units(parts: list[Part]) -> list[Problem]:
+    """Return problems with angles in degrees, and with momenta in GeV in one file and in MeV in another one."""
+    files = [quantities for part in parts for quantities in part.quantities.of_files.items()]
+    return [Problem(text) for text in (*angles_in_degrees(files), *mixed_units(files))]
 
 
 def separation_of(plan: Plan, part: Part) -> tuple[dict[str, Separation], list[Problem]]:

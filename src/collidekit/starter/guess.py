@@ -23,11 +23,12 @@ from collidekit.starter.impact import impact_features, without_sides
 from collidekit.starter.inside import Nested, rows_in_events
 from collidekit.starter.label import find_label
 from collidekit.starter.left_out import is_truth, reason
-from collidekit.starter.momenta import Momentum, find_momentum
+from collidekit.starter.momenta import Momentum
 from collidekit.starter.numbered import join_numbered
 from collidekit.starter.padding import drop_padding
 from collidekit.starter.rule import kind_of
-from collidekit.starter.units import GEV, MEV, UNKNOWN, in_gev, unit_of
+from collidekit.starter.shared_unit import found_in, is_jets, own_momentum, shared_unit
+from collidekit.starter.units import GEV, MEV, TO_RADIANS, UNKNOWN, in_gev, in_radians, is_degrees, radians, unit_of
 
 MOST_FEATURES = 40
 """Maximum number of features of a flat group; the others become comments."""
@@ -61,8 +62,12 @@ def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None
     lists = [group for group in lists if group.name in found.left_out or not _is_of_truth(found, group)]
     alone = numbers.get(_jet_alone(numbers)[0])
     taken = {*columns, *(name for group in lists for name in group.columns)}
-    momenta = {group.name: _momentum_of(found, group) for group in lists}
-    jet = _jet(found, numbers, lists, momenta, taken)
+    shared = shared_unit(found.rows, numbers, lists)
+    momenta = {
+        group.name: _with_unit(found, found_in(group), group.columns, group.name, is_jets(group.name), shared)
+        for group in lists
+    }
+    jet = _jet(found, numbers, lists, momenta, taken, shared)
     for group in lists:
         found.inputs.append(_collection(found, group, momenta[group.name], jet, taken, None if jet else alone))
     found.inputs.append(_flat(found, numbers, lists, jet))
@@ -91,45 +96,50 @@ def _event_of_lists(found: Guess, columns: dict[str, Column]) -> list[str]:
     return [f"{column.plain}_of_row" for column in named]
 
 
-def _momentum_of(found: Guess, group: Lists) -> Momentum | None:
-    """Return the momentum of the members of a collection, in GeV if its unit is known."""
-    momentum = find_momentum(group.columns, group.name) or find_momentum(group.columns)
-    return _with_unit(found, momentum, group.columns, group.name, _is_jets(group.name))
-
-
-def _is_jets(name: str) -> bool:
-    return bool(re.search(r"jets?$", name, re.IGNORECASE))
-
-
 def _with_unit(
-    found: Guess, momentum: Momentum | None, columns: Mapping[str, Column], what: str, is_jet: bool
+    found: Guess, momentum: Momentum | None, columns: Mapping[str, Column], what: str, is_jet: bool, shared: str
 ) -> Momentum | None:
-    """Return a momentum in GeV. If the unit is unknown, the momentum is unchanged and a message is added to ``doubts``."""
+    """Return a momentum in GeV and radians. If the values do not tell the unit, it is the shared one.
+
+    If that is also unknown, the momentum is unchanged and a message is added to ``doubts``.
+    """
     if momentum is None:
         return None
-    unit = unit_of(momentum, columns, is_jet)
+    if is_degrees(momentum.phi, columns):
+        found.notes.append(f"{what}: angles are in degrees, judging from their values, and are multiplied by pi / 180")
+        momentum = in_radians(momentum, columns)
+    measured = any(text in columns for text in (momentum.pt, momentum.energy, momentum.px))
+    unit = unit_of(momentum, columns, is_jet) or (shared if measured else UNKNOWN)
     if unit == MEV:
         found.notes.append(f"{what}: momenta are in MeV, judging from their values, and are divided by 1000")
         return replace(in_gev(momentum, columns.__contains__), unit=GEV)
-    if unit == UNKNOWN and any(text in columns for text in (momentum.pt, momentum.energy, momentum.px)):
+    if unit == UNKNOWN and measured:
         found.doubts.append(f"{what}: GeV or MeV? The values of the momenta do not tell, so no unit is written")
     return replace(momentum, unit=unit)
 
 
 def _jet(
-    found: Guess, numbers: dict[str, Column], lists: list[Lists], momenta: dict[str, Momentum | None], taken: set[str]
+    found: Guess,
+    numbers: dict[str, Column],
+    lists: list[Lists],
+    momenta: dict[str, Momentum | None],
+    taken: set[str],
+    shared: str,
 ) -> Momentum | None:
     """Return the momentum of the jet: from its own columns, else the sum of the only collection with momenta."""
-    for prefix in (found.rows, "jet", "fatjet", "fj", "") if found.rows else ("jet", "fatjet", "fj", ""):
-        if momentum := _with_unit(found, find_momentum(numbers, prefix), numbers, prefix or "rows", True):
-            own = {part: _named(found, f"jet_{part}", getattr(momentum, part), taken) for part in ("pt", "eta", "phi")}
+    if own := own_momentum(found.rows, numbers):
+        prefix, given = own
+        if momentum := _with_unit(found, given, numbers, prefix or "rows", True, shared):
+            parts = {
+                part: _named(found, f"jet_{part}", getattr(momentum, part), taken) for part in ("pt", "eta", "phi")
+            }
             energy, mass = (
                 _named(found, f"jet_{part}", text, taken) if "/ 1000" in text else text
                 for part, text in (("energy", momentum.energy), ("mass", momentum.mass))
             )
             if momentum.px and energy and not mass:
                 mass = _named(found, "jet_mass", f"mass({', '.join(momentum.cartesian or ())})", taken)
-            return Momentum(**own, energy=energy, mass=mass, columns=momentum.columns, unit=momentum.unit)
+            return Momentum(**parts, energy=energy, mass=mass, columns=momentum.columns, unit=momentum.unit)
     with_momenta = [group for group in lists if momenta[group.name]]
     if len(with_momenta) != 1:
         return None
@@ -177,6 +187,8 @@ def _named(found: Guess, name: str, expression: str, taken: set[str]) -> str:
         return expression
     if "/ 1000" in expression:
         name = f"{name}_gev"
+    elif expression.endswith(TO_RADIANS):
+        name = f"{name}_rad"
     while name in taken or (name in found.variables and found.variables[name] != expression):
         name += "_"
     found.variables[name] = expression
@@ -205,7 +217,9 @@ def _collection(
         if momentum.energy:
             entry.features.append(GuessedFeature(f"{prefix}_loge", f"log({momentum.energy})", unit=log_unit))
         if jet:
-            entry.features += _relative(found, entry, prefix, pt, momentum, jet, taken)
+            entry.features += _relative(found, entry, group, prefix, pt, momentum, jet, taken)
+            if entry.coordinates[1] not in (f"{prefix}_dphi", ""):
+                used.add(f"{prefix}_dphi")
         else:
             entry.features.append(GuessedFeature(_named(found, f"{prefix}_eta", momentum.eta, taken)))
             phi = GuessedFeature(
@@ -213,7 +227,11 @@ def _collection(
             )
             entry.features.append(phi)
     elif angles := _angles(group):
-        entry.coordinates = angles
+        deta, dphi = angles
+        entry.coordinates = deta, _angle(found, prefix, dphi, group.columns)
+        if entry.coordinates[1] != dphi:
+            entry.features.append(GuessedFeature(entry.coordinates[1]))
+            used.add(dphi)
     if not momentum and jet_pt and (fraction := _pt_fraction(found, group, prefix, jet_pt)):
         entry.features.append(fraction)
     made = {feature.name for feature in entry.features}
@@ -221,7 +239,7 @@ def _collection(
     entry.features += [_feature(c) for c in others]
     usable = [c for c in others if not c.why_not]
     entry.more = any(not c.integral for c in usable)
-    deta, dphi = (_with_sign(group, angle) for angle in entry.coordinates or ("", ""))
+    deta, dphi = (_with_sign(found, group, angle) for angle in entry.coordinates or ("", ""))
     made_of_impact = list(impact_features(usable, deta, dphi, {c.plain for c in group.columns.values()}))
     entry.features += made_of_impact
     if made_of_impact and deta and dphi and found.label and {"b", "light"} <= set(found.label.classes):
@@ -242,10 +260,20 @@ def _pt_fraction(found: Guess, group: Lists, prefix: str, jet_pt: Column) -> Gue
     return GuessedFeature(name, f"log({pt.name} / {jet_pt.name})")
 
 
-def _with_sign(group: Lists, angle: str) -> str:
+def _with_sign(found: Guess, group: Lists, angle: str) -> str:
     """Return an angle if it has a sign, else an empty text; some files hold only its absolute value."""
-    column = group.columns.get(angle)
+    column = group.columns.get(found.variables.get(angle, angle).removesuffix(TO_RADIANS))
     return "" if column is not None and not (column.finite < 0).any() else angle
+
+
+def _angle(found: Guess, prefix: str, angle: str, columns: Mapping[str, Column]) -> str:
+    """Return the name of the azimuth of members to the jet axis in radians; a new variable if the file holds degrees."""
+    if not is_degrees(angle, columns):
+        return angle
+    found.notes.append(f"{prefix}: {angle} is in degrees, judging from its values, and is multiplied by pi / 180")
+    name = f"{prefix}_rad_dphi"
+    found.variables[name] = radians(angle)
+    return name
 
 
 def _angles(group: Lists) -> tuple[str, ...]:
@@ -257,7 +285,14 @@ def _angles(group: Lists) -> tuple[str, ...]:
 
 
 def _relative(
-    found: Guess, entry: GuessedInput, prefix: str, pt: str, momentum: Momentum, jet: Momentum, taken: set[str]
+    found: Guess,
+    entry: GuessedInput,
+    group: Lists,
+    prefix: str,
+    pt: str,
+    momentum: Momentum,
+    jet: Momentum,
+    taken: set[str],
 ) -> list[GuessedFeature]:
     """Return momentum fractions and angles to the jet axis; angles in the file are used."""
     angles = []
@@ -268,6 +303,8 @@ def _relative(
         name = f"{prefix}_{part}"
         if name not in taken:
             found.variables[name] = expression
+        elif part == "dphi":
+            name = _angle(found, prefix, name, group.columns)
         angles.append(name)
     entry.coordinates = tuple(angles)
     features = [GuessedFeature(f"{prefix}_logptrel", f"log({pt} / {jet.pt})")]

@@ -190,6 +190,8 @@ def find_met(variables: Variables) -> Met | None:
     size = found.get("pt", a)
     if variables.is_mev([size]):
         a, b = divided(a), divided(b) if pair[0] == "px" else b
+    if pair[1] == "phi":
+        b = variables.in_radians(b)
     if pair[0] == "px":
         return Met(f"pt({a}, {b})", a, b)
     return Met(a, f"px({a}, {b})", f"py({a}, {b})")

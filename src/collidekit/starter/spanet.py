@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from collidekit.analysis.angles import in_degrees
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.schema import Analysis, Source
 from collidekit.analysis.scope import Plan
@@ -23,6 +24,7 @@ from collidekit.starter.rule import kind_of
 from collidekit.starter.spanet_targets import Numbers, Slots, find_numbers, find_slots
 from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
+from collidekit.starter.units import radians
 
 _ROWS = 2_000
 """Number of rows of the first file that are read to test the translation before the analysis file is written."""
@@ -102,6 +104,11 @@ class _Translation:
             self.notes.append(
                 f"{entry.name}: the median pt is {median:.0f}, but momenta must be in GeV; divide them by 1000"
             )
+        if parts["phi"] and in_degrees(self.columns[prefix + momentum.phi].values):
+            self.notes.append(
+                f"{entry.name}: {parts['phi']} is in degrees, judging from its values; momenta multiply it by pi / 180"
+            )
+            parts["phi"] = radians(parts["phi"])
         if parts["px"]:
             return [parts["px"], parts["py"], parts["pz"], parts["energy"]]
         pt, eta, energy = parts["pt"], parts["eta"], parts["energy"]

@@ -27,6 +27,7 @@ from collidekit.starter.guess import guess
 from collidekit.starter.guessed import Guess
 from collidekit.starter.inside import Nested
 from collidekit.starter.known import Layout, find_layout_of
+from collidekit.starter.mixed_units import refuse_mixed_units
 from collidekit.starter.shipped_start import count_classes, start_from_shipped
 from collidekit.starter.source import find_source
 from collidekit.starter.text import write_text
@@ -228,6 +229,7 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
                 samples.append(Sampled(path, number, start, reader.read(list(types), start, stop)))
     columns, nested = {}, {}
     names = expression_names(types)
+    refuse_mixed_units(samples, names)
     for name, columntype in types.items():
         array = ak.concatenate([sample.chunk[name] for sample in samples])
         if (column := sampled(names[name], columntype, array)) is not None:

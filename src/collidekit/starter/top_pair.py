@@ -92,6 +92,9 @@ def find_top_pairs(columns: Mapping[str, Column]) -> TopPairs | None:
         return None
     found = TopPairs(variables, leptons, jets, met, truth, limit=_limit(columns, jets))
     _add_event(found)
+    if variables.degrees:
+        names = ", ".join(variables.degrees)
+        truth.notes.append(f"angles in degrees, judging from their values, are multiplied by pi / 180: {names}")
     return found
 
 

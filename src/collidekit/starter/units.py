@@ -1,14 +1,17 @@
-"""Find the unit of momenta (GeV or MeV) from their values, and convert them to GeV."""
+"""Find the units of momenta (GeV or MeV) and angles (radians or degrees) from their values, and convert them to GeV and radians."""
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from collidekit.analysis.angles import in_degrees
 from collidekit.starter.columns import Column
 from collidekit.starter.momenta import Momentum
 
 GEV, MEV, UNKNOWN = "GeV", "MeV", ""
+TO_RADIANS = " * pi / 180"
 _JET = (1_500.0, 4_000.0)
 _MEMBER = (60.0, 150.0)
 """Medians up to the first number are in GeV, and from the second number in MeV. Between them the unit is unknown."""
@@ -18,11 +21,32 @@ def unit_of(momentum: Momentum, columns: Mapping[str, Column], is_jet: bool = Fa
     """Return the unit of a momentum from the median of its pt, px or energy; empty if the unit is unknown."""
     low, high = _JET if is_jet else _MEMBER
     for text in (momentum.pt, momentum.energy, momentum.px):
-        column = columns.get(text.removeprefix("first(").removesuffix(")"))
+        column = column_of(text, columns)
         if column is not None and len(column.finite):
             typical = float(np.median(np.abs(column.finite)))
             return GEV if typical <= low else MEV if typical >= high else UNKNOWN
     return UNKNOWN
+
+
+def column_of(text: str, columns: Mapping[str, Column]) -> Column | None:
+    """Return the column of an expression that is a column or its first member; None for other expressions."""
+    return columns.get(text.removeprefix("first(").removesuffix(")") if text.startswith("first(") else text)
+
+
+def is_degrees(text: str, columns: Mapping[str, Column]) -> bool:
+    """Return whether an azimuth is a column in degrees."""
+    column = column_of(text, columns)
+    return column is not None and in_degrees(column.values)
+
+
+def radians(text: str) -> str:
+    """Return an angle in degrees as an expression in radians."""
+    return f"{text}{TO_RADIANS}"
+
+
+def in_radians(momentum: Momentum, columns: Mapping[str, Column]) -> Momentum:
+    """Return a momentum with its azimuth in radians, converted if the values are in degrees."""
+    return replace(momentum, phi=radians(momentum.phi)) if is_degrees(momentum.phi, columns) else momentum
 
 
 def in_gev(momentum: Momentum, is_column: Callable[[str], bool]) -> Momentum:

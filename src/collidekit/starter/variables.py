@@ -1,13 +1,13 @@
-"""Named expressions of a new analysis, in GeV, and the columns that they use."""
+"""Named expressions of a new analysis, in GeV and radians, and the columns that they use."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from collidekit.starter.columns import Column
 from collidekit.starter.momenta import Momentum
-from collidekit.starter.units import in_gev
+from collidekit.starter.units import in_gev, is_degrees, radians
 
 _MEV = 2_000.0
 """A median momentum above this is in MeV."""
@@ -19,6 +19,8 @@ class Variables:
 
     columns: Mapping[str, Column]
     named: dict[str, str] = field(default_factory=dict)
+    degrees: dict[str, None] = field(default_factory=dict)
+    """Columns of angles in degrees."""
 
     def add(self, name: str, expression: str) -> str:
         """Return a name for an expression: the column itself, else a new variable."""
@@ -45,11 +47,19 @@ class Variables:
         return any(len(value) and float(np.median(value)) > _MEV for value in values)
 
     def in_gev(self, momentum: Momentum) -> Momentum:
-        """Return a momentum in GeV, converted if its values are too large for GeV."""
+        """Return a momentum in GeV and radians, converted if its values are too large for these units."""
+        momentum = replace(momentum, phi=self.in_radians(momentum.phi))
         measured = [name for name in (momentum.px, momentum.energy, momentum.pt) if self._known(name)]
         if not self.is_mev(measured):
             return momentum
         return in_gev(momentum, self._known)
+
+    def in_radians(self, angle: str) -> str:
+        """Return an azimuth in radians, converted if its values are in degrees."""
+        if not is_degrees(angle, self.columns):
+            return angle
+        self.degrees[_bare(angle)] = None
+        return radians(angle)
 
     def _known(self, text: str) -> bool:
         return _bare(text) in self.columns
