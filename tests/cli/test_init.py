@@ -380,6 +380,23 @@ def test_after_an_error_the_next_step_is_not_run(tmp_path: Path, run: Run) -> No
     assert "collidekit run" not in result.output
 
 
+@pytest.mark.parametrize("name", ["evt_no", "evtNum", "lumi_block", "EventNo", "counter"])
+def test_an_event_number_under_another_name(tmp_path: Path, started: Callable[..., Any], name: str) -> None:
+    columns = jets(300)
+    columns[name] = columns.pop("event")
+    analysis, _, _ = started(write_root(tmp_path / "jets.root", columns))
+    assert analysis.event == [name]
+    assert name not in names(analysis)
+
+
+def test_a_row_number_beside_the_event_number(tmp_path: Path, started: Callable[..., Any]) -> None:
+    columns = jets(300) | {"counter": np.arange(300)}
+    analysis, _, text = started(write_root(tmp_path / "jets.root", columns))
+    assert analysis.event == ["event"]
+    assert "counter" not in names(analysis)
+    assert "# - {name: counter, kind: integer}  # looks like a number of the row or event" in text
+
+
 def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
     with uproot.recreate(tmp_path / "two.root") as file:
         file["first"], file["second"] = {"x": np.arange(5)}, {"label": np.arange(300) % 2}

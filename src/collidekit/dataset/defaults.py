@@ -99,7 +99,10 @@ def _of(group: str, feature: Feature, statistics: FeatureStatistics, replaced: i
     suggested, problem = suggested_default(low, high, feature.kind != "continuous"), ""
     sentinel = find_sentinel(statistics.sample, statistics.weights)
     if sentinel:
-        suggested, problem = without_sentinel(feature, statistics, sentinel), f"{sentinel.value:g} in {sentinel.share:.1%}"
+        suggested, problem = (
+            without_sentinel(feature, statistics, sentinel),
+            f"{sentinel.value:g} in {sentinel.share:.1%}",
+        )
     return FoundDefault(
         group,
         feature,

@@ -98,7 +98,7 @@ class RootReader(FileReader):
         try:
             tree = self._file[name]
             return int(tree.num_entries), len(tree.keys())
-        except Exception:
+        except Exception:  # noqa: BLE001  # uproot raises errors of many types for a damaged tree
             return 0, 0
 
     def _find_columns(self) -> None:

@@ -48,8 +48,10 @@ def without_empty_files(patterns: Sequence[str], find: Callable[[str], Source]) 
                 source = source or used
             done(1)
     if source is None:
-        raise no_entries(paths[0]) if len(paths) == 1 else CollidekitError(
-            f"{paths[0]}: holds no entries, like all {len(paths)} files"
+        raise (
+            no_entries(paths[0])
+            if len(paths) == 1
+            else CollidekitError(f"{paths[0]}: holds no entries, like all {len(paths)} files")
         )
     left_out = set(empty)
     kept = [path for path in paths if path not in left_out]

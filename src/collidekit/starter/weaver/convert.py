@@ -11,8 +11,8 @@ from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import open_file
-from collidekit.starter.spanet import Translated
 from collidekit.starter.empty_files import without_empty_files
+from collidekit.starter.spanet import Translated
 from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
 from collidekit.starter.weaver.data_file import DataFile, read_data_file
