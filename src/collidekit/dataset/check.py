@@ -15,8 +15,8 @@ from collidekit.dataset.rows import columns_of
 from collidekit.dataset.separation import Separation
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.progress import counting
-from collidekit.readers import expand, open_file
-from collidekit.readers.base import OneTree, no_entries
+from collidekit.readers import BadFileError, expand, open_file
+from collidekit.readers.base import OneTree
 from collidekit.shipped import find_analysis
 from collidekit.shown import counted, html_table
 
@@ -111,7 +111,9 @@ def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
         with open_file(file.path, plan.analysis.source) as reader:
             trees.add(file.path, reader.tree)
             if not reader.rows:  # its columns may have no types
-                raise no_entries(file.path, "take it out of the list, or pass --skip-bad-files to 'collidekit run'")
+                raise BadFileError(
+                    f"{file.path}: holds no entries; take it out of the list, or pass --skip-bad-files to 'collidekit run'"
+                )
             available = list(reader.columns)
             if plan.analysis.processor is None and (missing := plan.missing(available)):
                 known = [*plan.variables, *available]

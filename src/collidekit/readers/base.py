@@ -64,14 +64,11 @@ class SeveralTreesError(CollidekitError):
         return cls(f"{problem}; name one with `source: {{tree: {largest}}}`", problem, list(sizes), largest)
 
 
-def no_entries(path: str, remedy: str = "") -> BadFileError:
-    """Return the error about a file without entries."""
-    return BadFileError(f"{path}: holds no entries{f'; {remedy}' if remedy else ''}")
-
-
 def no_entries_in_list(path: str, skip_bad_files: bool) -> BadFileError:
     """Return the error about an empty file in a list; it names the option ``--skip-bad-files`` unless it was given."""
-    return no_entries(path, "" if skip_bad_files else "take it out of the list or pass --skip-bad-files")
+    if skip_bad_files:
+        return BadFileError(f"{path}: holds no entries")
+    return BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
 
 
 class Reader(Protocol):

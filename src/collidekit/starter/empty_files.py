@@ -7,7 +7,6 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.progress import counting
 from collidekit.readers import expand, open_file
-from collidekit.readers.base import no_entries
 
 _MOST = 5
 """Maximum number of empty files that a note lists."""
@@ -48,11 +47,8 @@ def without_empty_files(patterns: Sequence[str], find: Callable[[str], Source]) 
                 source = source or used
             done(1)
     if source is None:
-        raise (
-            no_entries(paths[0])
-            if len(paths) == 1
-            else CollidekitError(f"{paths[0]}: holds no entries, like all {len(paths)} files")
-        )
+        others = f", like all {len(paths)} files" if len(paths) > 1 else ""
+        raise CollidekitError(f"{paths[0]}: holds no entries{others}")
     left_out = set(empty)
     kept = [path for path in paths if path not in left_out]
     return FilesWithEntries(source, kept, [one for p in patterns for one in _only_full(p, left_out)], empty)

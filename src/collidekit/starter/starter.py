@@ -18,7 +18,7 @@ from collidekit.dataset.rows import build_rows, columns_of, open_scope, select_r
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
 from collidekit.readers import open_file
-from collidekit.readers.base import Reader, UnsupportedError, no_entries
+from collidekit.readers.base import Reader, UnsupportedError
 from collidekit.readers.exported import metadata_of, read_metadata
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
 from collidekit.starter.empty_files import FilesWithEntries, without_empty_files
@@ -228,7 +228,7 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
             all_failed |= set(failed)
             types = {name: types[name] for name in usable if name not in failed}
             if not reader.rows or not types:
-                raise no_entries(path) if types else CollidekitError(f"{path}: holds no columns of numbers")
+                raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")
             rows += reader.rows
             for start, stop in _places(reader.rows):
                 samples.append(Sampled(path, number, start, reader.read(list(types), start, stop)))

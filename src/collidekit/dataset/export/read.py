@@ -21,8 +21,8 @@ from collidekit.dataset.split import by_inputs, repeated_keys
 from collidekit.dataset.targets import UNKNOWN
 from collidekit.errors import CollidekitError
 from collidekit.progress import counting
-from collidekit.readers import open_file
-from collidekit.readers.base import OneTree, no_entries
+from collidekit.readers import BadFileError, open_file
+from collidekit.readers.base import OneTree
 
 Array = np.ndarray[Any, Any]
 KEY, SOURCE, NUMBER = "key of the split", "file of the split", "event number of the split"
@@ -66,7 +66,7 @@ def spool_rows(
         for number, path in enumerate(paths):
             with open_file(path, plan.analysis.source) as reader:
                 if reader.rows == 0:
-                    raise no_entries(path, "take it out of the list")
+                    raise BadFileError(f"{path}: holds no entries; take it out of the list")
                 needed = columns_of(plan, reader)
                 trees.add(path, reader.tree)
                 for start in range(0, reader.rows, CHUNK):
