@@ -193,6 +193,14 @@ def test_the_estimate_is_of_all_rows(trained: Trained) -> None:
     assert whole.disk == pytest.approx(on_disk, rel=0.3)
 
 
+def test_an_empty_file_is_an_error_with_its_remedy(tmp_path: Path, trained: Trained, run: Run) -> None:
+    empty = write_root(tmp_path / "empty.root", {name: values[:0] for name, values in jets(5).items()})
+    result = run("check", trained.analysis, trained.training, empty)
+    assert result.exit_code == 2
+    text = " ".join(result.output.split())
+    assert "holds no entries; take it out of the list, or pass --skip-bad-files to 'collidekit run'" in text
+
+
 def test_a_bad_file_is_an_error_and_the_rest_is_checked(tmp_path: Path, trained: Trained, run: Run) -> None:
     (tmp_path / "bad.root").write_bytes(b"root" + bytes(100))
     result = run("check", trained.analysis, "bad.root", trained.training)

@@ -346,11 +346,63 @@ def test_an_event_file_of_spanet(tmp_path: Path, run: Run, refused: Callable[...
     assert "HDF5 files are missing" in refused("init", "event.yaml", "-o", "other.yaml")
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0)])
+def test_empty_files_are_left_out(tmp_path: Path, run: Run, order: tuple[int, ...]) -> None:
+    columns = jets(400)
+    write_root(tmp_path / "empty.root", {name: values[:0] for name, values in columns.items()})
+    write_root(tmp_path / "a.root", {name: values[:200] for name, values in columns.items()})
+    write_root(tmp_path / "b.root", {name: values[200:] for name, values in columns.items()})
+    result = run("init", *(("empty.root", "a.root", "b.root")[i] for i in order), "-o", "x.yaml")
+    assert result.exit_code == 0, result.output
+    assert "Note     left out, because they hold no entries: empty.root" in result.output
+    assert "Next     collidekit run x.yaml" in result.output
+    assert load_analysis(tmp_path / "x.yaml").files.training == ["a.root", "b.root"]
+
+
+def test_empty_files_of_a_glob_are_left_out(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
+    (tmp_path / "x1.csv").write_text("label,x\n")
+    assert "x1.csv: holds no entries" in refused("init", "x*.csv")
+    (tmp_path / "x2.csv").write_text("label,x\n")
+    assert "x1.csv: holds no entries, like all 2 files" in refused("init", "x*.csv")
+    (tmp_path / "x3.csv").write_text("label,x\n" + "\n".join(f"{i % 2},{i % 7}" for i in range(300)) + "\n")
+    assert run("init", "x*.csv").exit_code == 0
+    assert load_analysis(tmp_path / "analysis.yaml").files.training == ["x3.csv"]
+
+
+def test_after_an_error_the_next_step_is_not_run(tmp_path: Path, run: Run) -> None:
+    for number in range(4):
+        write_root(tmp_path / f"x{number}.root", jets(100, seed=number))
+    damaged = tmp_path / "x3.root"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    result = run("init", "x*.root", "-o", "x.yaml")
+    assert "x3.root: is truncated" in result.output
+    assert "Next     correct the errors above, then run collidekit check x.yaml" in result.output
+    assert "collidekit run" not in result.output
+
+
+@pytest.mark.parametrize("name", ["evt_no", "evtNum", "lumi_block", "EventNo", "counter"])
+def test_an_event_number_under_another_name(tmp_path: Path, started: Callable[..., Any], name: str) -> None:
+    columns = jets(300)
+    columns[name] = columns.pop("event")
+    analysis, _, _ = started(write_root(tmp_path / "jets.root", columns))
+    assert analysis.event == [name]
+    assert name not in names(analysis)
+
+
+def test_a_row_number_beside_the_event_number(tmp_path: Path, started: Callable[..., Any]) -> None:
+    columns = jets(300) | {"counter": np.arange(300)}
+    analysis, _, text = started(write_root(tmp_path / "jets.root", columns))
+    assert analysis.event == ["event"]
+    assert "counter" not in names(analysis)
+    assert "# - {name: counter, kind: integer}  # looks like a number of the row or event" in text
+
+
 def test_several_trees_are_named(tmp_path: Path, run: Run, refused: Callable[..., str]) -> None:
     with uproot.recreate(tmp_path / "two.root") as file:
-        file["first"], file["second"] = {"label": np.arange(300) % 2}, {"x": np.arange(5)}
-    assert "holds several trees (first, second); choose one with --tree first" in refused("init", "two.root")
-    assert run("init", "two.root", "--tree", "first").exit_code == 0
+        file["first"], file["second"] = {"x": np.arange(5)}, {"label": np.arange(300) % 2}
+    expected = "holds several trees (first: 5 entries, second: 300 entries); choose one with --tree second"
+    assert expected in refused("init", "two.root")
+    assert run("init", "two.root", "--tree", "second").exit_code == 0
 
 
 def test_lines_that_are_lists(tmp_path: Path, started: Callable[..., Any]) -> None:

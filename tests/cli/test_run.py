@@ -111,6 +111,35 @@ def test_missing_files(trained: Trained, refused: Callable[..., str]) -> None:
     assert "has no training files" in refused("run", trained.analysis)
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_empty_files_are_skipped(
+    tmp_path: Path, trained: Trained, refused: Callable[..., str], run: Run, workers: tuple[str, ...]
+) -> None:
+    columns = jets(100, seed=7)
+    empty = write_root(tmp_path / "empty.root", {name: values[:0] for name, values in columns.items()})
+    full = write_root(tmp_path / "full.root", columns)
+    words = ["run", trained.analysis, "-f", empty, "-f", full, "--test-files", trained.test, *workers]
+    assert "empty.root: holds no entries; take it out of the list or pass --skip-bad-files" in refused(*words)
+    result = run(*words, "--skip-bad-files")
+    assert result.exit_code == 0, result.output
+    manifest = next(path for path in tmp_path.rglob("manifest.json") if "empty.root" in path.read_text())
+    assert "empty.root: holds no entries" in manifest.read_text()
+    said = refused("run", trained.analysis, "-f", empty, "--test-files", trained.test, "--skip-bad-files")
+    assert said.rstrip().endswith("empty.root: holds no entries"), "the option was given"
+
+
+def test_an_empty_csv_file_is_skipped(tmp_path: Path, run: Run) -> None:
+    rows = "\n".join(f"{i % 2},{i % 7}" for i in range(200))
+    (tmp_path / "full.csv").write_text(f"label,x\n{rows}\n")
+    (tmp_path / "empty.csv").write_text("label,x\n")
+    (tmp_path / "a.yaml").write_text(
+        "files: {training: [empty.csv, full.csv]}\nclasses: {b: label == 0, s: label == 1}\ninputs: {row: {features: [x]}}\n"
+        "discriminators: {SvsB: {signal: s, background: b}}\ntraining: {model_name: mlp, epochs: 1}\n"
+    )
+    result = run("run", "a.yaml", "--skip-bad-files")
+    assert result.exit_code == 0, result.output
+
+
 def test_missing_branch(tmp_path: Path, trained: Trained, refused: Callable[..., str]) -> None:
     columns = jets(50)
     columns["part_d"] = columns.pop("part_d0")

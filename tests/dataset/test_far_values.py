@@ -66,6 +66,8 @@ def test_a_default_from_the_bulk() -> None:
     assert -0.5 <= suggested_default(-0.19, 0.19) < -0.19
     assert suggested_default(0.93, 1.0) == pytest.approx(0.923, abs=0.005)
     assert suggested_default(0, 8) == pytest.approx(-0.8, abs=0.01)
+    assert suggested_default(0, 8, whole=True) == -1
+    assert suggested_default(-3, 8, whole=True) == -5
 
 
 def test_the_defaults_of_angles_that_ship() -> None:

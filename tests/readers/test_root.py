@@ -1,6 +1,7 @@
 """ROOT: choice of the tree, kinds of branches, baskets, damage."""
 
 import os
+import pickle
 from pathlib import Path
 
 import awkward as ak
@@ -11,6 +12,7 @@ import uproot
 from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, chunks, open_file
+from collidekit.readers.base import SeveralTreesError
 
 DATA = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
@@ -34,10 +36,20 @@ def test_events_among_several(tmp_path: Path) -> None:
 
 def test_several_trees(tmp_path: Path) -> None:
     path = trees(tmp_path / "two.root", "jets", "muons")
-    with pytest.raises(CollidekitError, match=r"two.root: holds several trees \(jets, muons\)"):
+    with pytest.raises(CollidekitError, match=r"two.root: holds several trees \(jets: 3 entries, muons: 3 entries\)"):
         open_file(path)
     with open_file(path, Source(tree="muons")) as reader:
         assert ak.to_list(reader.read(["x"], 0, 1).x) == [1]
+
+
+def test_the_largest_of_several_trees_is_proposed(tmp_path: Path) -> None:
+    with uproot.recreate(tmp_path / "two.root") as file:
+        file["meta/info"], file["ntup/jets"] = {"x": np.arange(3)}, {"x": np.arange(3000), "y": np.arange(3000)}
+    expected = r"holds several trees \(meta/info: 3 entries, ntup/jets: 3,000 entries\); .*`source: {tree: ntup/jets}`"
+    with pytest.raises(SeveralTreesError, match=expected) as caught:
+        open_file(str(tmp_path / "two.root"))
+    again = pickle.loads(pickle.dumps(caught.value))  # as a worker sends it
+    assert str(again) == str(caught.value)
 
 
 def test_tree_that_is_not_there(tmp_path: Path) -> None:

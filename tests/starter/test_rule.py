@@ -76,6 +76,23 @@ def test_missing_values_and_outliers() -> None:
     assert NORMAL.max() < bounds[1] < 8
 
 
+@pytest.mark.parametrize(
+    ("values", "default"),
+    [
+        (np.arange(5000) % 9, -1),  # -0.8 is no count
+        (np.arange(5000) % 2, -1),
+        (np.where(np.arange(5000) < 3, -1, np.arange(5000) % 9), -2),
+        (4 + np.arange(5000) % 3, 3),
+        (np.arange(5000) % 9 - 4, -5),
+    ],
+)
+@pytest.mark.parametrize("missing", [np.nan, -999.0])
+def test_the_default_of_whole_numbers_is_whole(values: np.ndarray, default: float, missing: float) -> None:
+    choice = choose("k", np.where(np.arange(5000) % 11, values, missing))
+    assert choice.kind in ("integer", "flag")
+    assert choice.default == default
+
+
 def test_bounds_of_what_is_never_negative_begin_at_0() -> None:
     bounds = choose("x", RANDOM.uniform(0, 1, 5000)).bounds
     assert bounds is not None

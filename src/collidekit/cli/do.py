@@ -64,7 +64,7 @@ def run(
     ] = None,
     dataset_version: Annotated[str | None, panel(DATA, "--dataset-version", help="A name that you choose for the dataset.")] = None,
     skip_bad_files: Annotated[
-        bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files, and count them.")
+        bool, panel(DATA, "--skip-bad-files", help="Skip unreadable and empty files, and count them.")
     ] = False,
     training_version: Annotated[
         str | None, panel(TRAINING, "--training-version", help="A name that you choose for the training.")
@@ -220,7 +220,7 @@ def predict(
         panel(DATA, "--analysis", help="Another analysis with the same inputs, for files of another layout. Default: "
                                        "the analysis of the training."),
     ] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable and empty files.")] = False,
     others: Annotated[
         list[str] | None,
         panel(ENSEMBLE, "--with", "-w", help="Another checkpoint, to combine the probabilities. May be repeated.",

@@ -35,7 +35,7 @@ BatchSize = Annotated[
 ]
 SkipBadFiles = Annotated[
     bool,
-    typer.Option("--skip-bad-files", help="Skip unreadable files.", rich_help_panel=DATA),
+    typer.Option("--skip-bad-files", help="Skip unreadable and empty files.", rich_help_panel=DATA),
 ]
 
 

@@ -17,14 +17,14 @@ _MOST = 4
 """Largest number of printed problems."""
 
 
-def print_check(console: Console, path: Path) -> None:
-    """Check the new analysis on some rows, and print rows, classes and problems in a few lines."""
+def print_check(console: Console, path: Path) -> bool:
+    """Check the new analysis on some rows, print rows, classes and problems in a few lines, and return whether it has no errors."""
     plan = Plan(*read_analysis(path))
     try:
         found = check(plan, named_files(str(path), plan), (), _ROWS)
     except CollidekitError as error:
         console.print(f"Check    [yellow]{literal(str(error))}[/yellow]")
-        return
+        return False
     part = found.parts[0]
     seen = f" in the {part.seen:,} entries that were read" if part.seen < part.rows else ""
     console.print(f"Check    {part.rows:,} entries in the files; {part.selected:,} selected rows{seen}")
@@ -32,6 +32,7 @@ def print_check(console: Console, path: Path) -> None:
         counts = ", ".join(f"{literal(name)} {count:,}" for name, count in part.class_counts.items())
         console.print(f"         classes: {counts}")
     _print_problems(console, found)
+    return not found.errors
 
 
 def _print_problems(console: Console, found: Check) -> None:
@@ -45,8 +46,8 @@ def _print_problems(console: Console, found: Check) -> None:
         console.print("         no problems")
 
 
-def print_next(console: Console, path: Path, analysis: Analysis, wrote_classes: bool) -> None:
-    """Print the lines of the file to edit, with their numbers, and the command to run."""
+def print_next(console: Console, path: Path, analysis: Analysis, wrote_classes: bool, can_run: bool) -> None:
+    """Print the lines of the file to edit, with their numbers, and the next command: ``run``, or ``check`` after errors."""
     lines = path.read_text(encoding="utf-8").splitlines()
     edits = []
     if not wrote_classes and not analysis.row_targets:
@@ -57,6 +58,9 @@ def print_next(console: Console, path: Path, analysis: Analysis, wrote_classes: 
         edits.append((_line(lines, "  # test:"), "name test files"))
     for number, (line, what) in enumerate(edits):
         console.print(f"{'Edit' if not number else '':<9}{literal(path)}:{line}  {what}")
+    if not can_run:
+        console.print(f"Next     correct the errors above, then run [cyan]collidekit check {literal(path)}[/cyan]")
+        return
     console.print(f"Next     [cyan]collidekit run {literal(path)}[/cyan]")
 
 

@@ -84,9 +84,8 @@ def init(
             f"[yellow]Note[/yellow]     these columns cannot be read and are left out: {literal(', '.join(made.unreadable))}"
         )
     console.print(f"[bold green]Written[/bold green]  {literal(made.path)}")
-    if has_classes or made.analysis.row_targets:
-        print_check(console, made.path)
-    print_next(console, made.path, made.analysis, has_classes)
+    can_run = print_check(console, made.path) if has_classes or made.analysis.row_targets else True
+    print_next(console, made.path, made.analysis, has_classes, can_run)
 
 
 def _print_inputs_and_targets(console: "Console", analysis: "AnalysisFile") -> None:

@@ -22,7 +22,7 @@ def reconstruct(
         Path | None, typer.Option("--plots", help="Folder for tables and plots of the comparison with the truth.",
                                   show_default=False),
     ] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable and empty files.")] = False,
 ) -> None:  # fmt: skip
     """Reconstruct dileptonic top pairs with classical methods: the jet of each lepton, and the neutrinos.
 

@@ -59,7 +59,7 @@ def publish(
         panel(CARD, "--data", help="Short description of the training data: 'Top Quark Tagging Reference Dataset'."),
     ] = None,
     licence: Annotated[str | None, panel(CARD, "--licence", help="Licence of the training data, such as CC-BY-4.0.")] = None,
-    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable files.")] = False,
+    skip_bad_files: Annotated[bool, panel(DATA, "--skip-bad-files", help="Skip unreadable and empty files.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing model and its card.")] = False,
     threads: Annotated[int | None, panel(RUNNING, "--threads", help="Threads of torch.", min=1, max=1024)] = None,
     allow_training_rows: AllowTrainingRows = False,

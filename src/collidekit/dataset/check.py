@@ -21,7 +21,7 @@ from collidekit.dataset.rows import columns_of
 from collidekit.dataset.separation import Separation
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.progress import counting
-from collidekit.readers import expand, open_file
+from collidekit.readers import BadFileError, expand, open_file
 from collidekit.readers.base import OneTree
 from collidekit.shipped import find_analysis
 from collidekit.shown import counted, html_table
@@ -116,6 +116,10 @@ def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
     try:
         with open_file(file.path, plan.analysis.source) as reader:
             trees.add(file.path, reader.tree)
+            if not reader.rows:  # its columns may have no types
+                raise BadFileError(
+                    f"{file.path}: holds no entries; take it out of the list, or pass --skip-bad-files to 'collidekit run'"
+                )
             available = list(reader.columns)
             if plan.analysis.processor is None and (missing := plan.missing(available)):
                 known = [*plan.variables, *available]
@@ -130,8 +134,6 @@ def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
                 raise CollidekitError(f"{file.path}: there is no branch {'; no '.join(names)}")
             columns = columns_of(plan, reader)
             file.rows = reader.rows
-            if not file.rows:
-                raise CollidekitError(f"{file.path}: holds no entries")
             return columns
     except CollidekitError as error:
         file.problem, file.rows = str(error), 0

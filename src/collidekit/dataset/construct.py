@@ -33,7 +33,7 @@ from collidekit.errors import CollidekitError
 from collidekit.files import checksum
 from collidekit.progress import counting
 from collidekit.readers import BadFileError, Reader, expand, file_id, open_file
-from collidekit.readers.base import LostServerError, OneTree, UnsupportedError, is_url
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError, is_url, no_entries_in_list
 from collidekit.sealed import read_sealed, write_sealed
 
 Result = TypeVar("Result")
@@ -204,7 +204,7 @@ def _survey(pool: Workers, plan: Plan, paths: list[str], skip_bad_files: bool, p
 def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
     try:
         with open_file(path, plan.analysis.source) as reader:
-            check_names(plan, reader)
+            check_names(plan, reader, skip_bad_files)
             detours = [reader.detour(start) for start in range(0, reader.rows, chunk)]
             return Survey(reader.rows, file_id(path), detours, tree=reader.tree)
     except CollidekitError as error:
@@ -213,12 +213,11 @@ def _look_at(path: str, plan: Plan, skip_bad_files: bool, chunk: int) -> Survey:
         return Survey(failed=str(error))
 
 
-def check_names(plan: Plan, reader: Reader) -> list[str]:
-    """Return the columns to read from an open file; a missing name and a file without entries are errors."""
-    columns = columns_of(plan, reader)
-    if reader.rows == 0:
-        raise CollidekitError(f"{reader.path}: holds no entries; take it out of the list or pass --skip-bad-files")
-    return columns
+def check_names(plan: Plan, reader: Reader, skip_bad_files: bool = False) -> list[str]:
+    """Return the columns to read from an open file; a file without entries and a missing name are errors."""
+    if reader.rows == 0:  # its columns may have no types
+        raise no_entries_in_list(reader.path, skip_bad_files)
+    return columns_of(plan, reader)
 
 
 def _begin(output: Path, parts: Path, job: dict[str, Any]) -> None:

@@ -96,10 +96,13 @@ def _of(group: str, feature: Feature, statistics: FeatureStatistics, replaced: i
     missing = statistics.missing if feature.default is not None else replaced
     percentiles = statistics.percentiles()
     low, high = percentiles["0.5"], percentiles["99.5"]
-    suggested, problem = suggested_default(low, high), ""
+    suggested, problem = suggested_default(low, high, feature.kind != "continuous"), ""
     sentinel = find_sentinel(statistics.sample, statistics.weights)
     if sentinel:
-        suggested, problem = without_sentinel(statistics, sentinel), f"{sentinel.value:g} in {sentinel.share:.1%}"
+        suggested, problem = (
+            without_sentinel(feature, statistics, sentinel),
+            f"{sentinel.value:g} in {sentinel.share:.1%}",
+        )
     return FoundDefault(
         group,
         feature,

@@ -73,12 +73,18 @@ def distance(value: float, feature: Feature, statistics: FeatureStatistics) -> f
     return max(low - value, value - high, 0.0) / size
 
 
-def suggested_default(low: float, high: float) -> float:
-    """Return 0 if that is below the bulk and near it, else a tenth of the bulk's range below it, rounded."""
+def suggested_default(low: float, high: float, whole: bool = False) -> float:
+    """Return 0 if that is below the bulk and near it, else a tenth of the bulk's range below it, rounded.
+
+    ``whole``: return a whole number for a feature of integers or flags, which is -1 if the bulk begins at 0 or above.
+    """
     spread = (high - low) or abs(low) or 1.0
     if 0 < low <= spread / 2:
         return 0.0
-    return _rounded_down(low - spread / 10, spread)
+    below = _rounded_down(low - spread / 10, spread)
+    if not whole:
+        return below
+    return -1.0 if low >= 0 > below else float(np.floor(below))
 
 
 def _rounded_down(value: float, spread: float) -> float:
@@ -91,7 +97,7 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
     if statistics.count < _FEWEST:
         return
     percentiles = statistics.percentiles()
-    better = suggested_default(percentiles["0.5"], percentiles["99.5"])
+    better = suggested_default(percentiles["0.5"], percentiles["99.5"], feature.kind != "continuous")
     if feature.default is not None and (far := distance(feature.default, feature, statistics)) > FAR_DEFAULT:
         share = statistics.missing / (statistics.missing + statistics.count)
         yield (
@@ -106,7 +112,7 @@ def far_values(named: str, feature: Feature, statistics: FeatureStatistics) -> I
             )
     sentinel = find_sentinel(statistics.sample, statistics.weights)
     if sentinel and sentinel.value not in (feature.bounds or ()):
-        yield _sentinel_text(named, feature, sentinel, without_sentinel(statistics, sentinel))
+        yield _sentinel_text(named, feature, sentinel, without_sentinel(feature, statistics, sentinel))
     elif outliers := _squashed(named, feature, statistics):
         yield outliers
 
@@ -120,10 +126,10 @@ def _sentinel_text(named: str, feature: Feature, sentinel: Sentinel, better: flo
     )
 
 
-def without_sentinel(statistics: FeatureStatistics, sentinel: Sentinel) -> float:
+def without_sentinel(feature: Feature, statistics: FeatureStatistics, sentinel: Sentinel) -> float:
     """Return a default near the values that remain without the sentinel."""
     low, high = np.percentile(statistics.sample[statistics.sample != sentinel.value], [0.5, 99.5])
-    return suggested_default(float(low), float(high))
+    return suggested_default(float(low), float(high), feature.kind != "continuous")
 
 
 def _squashed(named: str, feature: Feature, statistics: FeatureStatistics) -> str:

@@ -36,7 +36,7 @@ def first_look(
         for number, path in enumerate(chosen):
             done(1)
             try:
-                rows, entries, tree = _first_rows(plan, path, number, FIRST if path in read else 0)
+                rows, entries, tree = _first_rows(plan, path, number, FIRST if path in read else 0, skip_bad_files)
             except LostServerError:
                 raise
             except BadFileError as error:
@@ -62,9 +62,9 @@ def spread(paths: Sequence[str], most: int) -> list[str]:
     return [paths[i * (len(paths) - 1) // (most - 1)] for i in range(most)]
 
 
-def _first_rows(plan: Plan, path: str, number: int, entries: int) -> tuple[Rows, int, str]:
+def _first_rows(plan: Plan, path: str, number: int, entries: int, skip_bad_files: bool) -> tuple[Rows, int, str]:
     """Return rows of the first entries of a file, the number of its entries, and its tree."""
     with open_file(path, plan.analysis.source) as reader:
-        columns = check_names(plan, reader)
+        columns = check_names(plan, reader, skip_bad_files)
         chunk = reader.read(columns, 0, min(entries, reader.rows))
         return build_rows(plan, chunk, path, number, 0), reader.rows, reader.tree

@@ -12,7 +12,7 @@ from collidekit.dataset.pieces import CHUNK
 from collidekit.dataset.rows import build_rows, columns_of
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, open_file
-from collidekit.readers.base import LostServerError, OneTree, UnsupportedError
+from collidekit.readers.base import LostServerError, OneTree, UnsupportedError, no_entries_in_list
 
 AnyRows = TypeVar("AnyRows", bound=RowFields[Any, Any])
 
@@ -31,9 +31,9 @@ def rows_of_files(
         start, opened = 0, False
         try:
             with open_file(path, plan.analysis.source) as reader:
-                columns = columns_of(plan, reader, with_truth=False)
                 if reader.rows == 0:
-                    raise BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
+                    raise no_entries_in_list(path, skip_bad_files)
+                columns = columns_of(plan, reader, with_truth=False)
                 opened = True
                 trees.add(path, reader.tree)
                 for start in range(0, reader.rows, CHUNK):

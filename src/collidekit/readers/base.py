@@ -3,7 +3,7 @@
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, BinaryIO, Protocol, Self, cast
@@ -26,6 +26,8 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 """The first bytes of a pointer, which Git LFS leaves instead of a file that was not fetched."""
 
 LARGEST_POINTER = 1024
+MOST_LISTED = 12
+"""Maximum number of trees that an error lists."""
 
 
 class BadFileError(CollidekitError):
@@ -48,10 +50,25 @@ class LostServerError(BadFileError):
 class SeveralTreesError(CollidekitError):
     """A file with several trees or tables, of which none was selected."""
 
-    def __init__(self, path: str, what: str, names: Sequence[str]) -> None:
-        listed = ", ".join(names)
-        super().__init__(f"{path}: holds several {what} ({listed}); name one with `source: {{tree: {names[0]}}}`")
-        self.what, self.names = what, list(names)
+    def __init__(self, message: str, problem: str = "", names: Sequence[str] = (), largest: str = "") -> None:
+        super().__init__(message)
+        self.problem, self.names, self.largest = problem, list(names), largest
+
+    @classmethod
+    def of(cls, path: str, what: str, sizes: Mapping[str, tuple[int, int]]) -> "SeveralTreesError":
+        """Return the error for trees with these numbers of entries and branches (or bytes in an entry); it proposes the one with the most numbers."""
+        listed = [f"{name}: {entries:,} entries" for name, (entries, _) in sizes.items()]
+        more = f", and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
+        problem = f"{path}: holds several {what} ({', '.join(listed[:MOST_LISTED])}{more})"
+        largest = max(sizes, key=lambda name: sizes[name][0] * sizes[name][1])
+        return cls(f"{problem}; name one with `source: {{tree: {largest}}}`", problem, list(sizes), largest)
+
+
+def no_entries_in_list(path: str, skip_bad_files: bool) -> BadFileError:
+    """Return the error about an empty file in a list; it names the option ``--skip-bad-files`` unless it was given."""
+    if skip_bad_files:
+        return BadFileError(f"{path}: holds no entries")
+    return BadFileError(f"{path}: holds no entries; take it out of the list or pass --skip-bad-files")
 
 
 class Reader(Protocol):

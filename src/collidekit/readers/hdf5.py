@@ -14,7 +14,7 @@ from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.readers.base import BadFileError, FileReader, SeveralTreesError, bad_file, check, is_url, open_binary
 from collidekit.readers.exported import METADATA, MOST_METADATA, ListPart, counts_of_lists, no_inputs
 from collidekit.readers.hdf5_parts import Part, part_of, read_parts
-from collidekit.readers.pandas_table import PandasPart, is_pandas
+from collidekit.readers.pandas_table import PandasPart, is_pandas, table_size
 from collidekit.readers.spanet import datasets_of, find_layout, is_spanet
 
 MOST_COMPRESSED = 5000
@@ -72,7 +72,7 @@ class Hdf5Reader(FileReader):
             self._check_links(wanted)
             return self._file[wanted]
         if len(groups) > 1:
-            raise SeveralTreesError(self.path, "tables", groups)
+            raise SeveralTreesError.of(self.path, "tables", {name: table_size(self._file[name]) for name in groups})
         self.tree = groups[0] if groups else ""
         return self._file[groups[0]] if groups else self._file
 

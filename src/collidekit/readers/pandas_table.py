@@ -26,6 +26,14 @@ def is_pandas(item: Any) -> bool:
     return isinstance(item, h5py.Group) and (_is_table(item) or _bytes(item.attrs.get("pandas_type", b"")) == b"frame")
 
 
+def table_size(group: Any) -> tuple[int, int]:
+    """Return the numbers of rows and of bytes in a row of a table from pandas."""
+    index = group.get("table" if _is_table(group) else "axis1")
+    rows = int(index.shape[0]) if isinstance(index, h5py.Dataset) and index.shape else 0
+    stored = sum(item.nbytes for item in group.values() if isinstance(item, h5py.Dataset))
+    return rows, stored // max(rows, 1)
+
+
 def _is_table(group: Any) -> bool:
     """Return whether a group was written with ``format="table"``."""
     if _bytes(group.attrs.get("pandas_type", b"")) == b"frame_table":

@@ -85,13 +85,21 @@ class RootReader(FileReader):
                 return "Events"
             if not trees:
                 raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
-            raise SeveralTreesError(self.path, "trees", trees)
+            raise SeveralTreesError.of(self.path, "trees", {name: self._size_of(name) for name in trees})
         if wanted.split(";")[0] not in trees:
             if not trees:
                 raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")
             listed = f"it holds {', '.join(trees)}"
             raise CollidekitError(f"{self.path}: there is no tree {wanted!r}{did_you_mean(wanted, trees)}; {listed}")
         return wanted
+
+    def _size_of(self, name: str) -> tuple[int, int]:
+        """Return the numbers of entries and branches of a tree; 0 if it cannot be read."""
+        try:
+            tree = self._file[name]
+            return int(tree.num_entries), len(tree.keys())
+        except Exception:  # noqa: BLE001  # uproot raises errors of many types for a damaged tree
+            return 0, 0
 
     def _find_columns(self) -> None:
         self._branches = {} if _is_ntuple(self._tree) else _number_branches(self._tree)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from collidekit.analysis.functions import CONSTANTS
 from collidekit.analysis.names import ColumnNames, quoted, simple_name
 from collidekit.analysis.scope import BUILT_IN
-from collidekit.starter.left_out import EVENT, WEIGHT, reason
+from collidekit.starter.event_numbers import is_event_name, numbers_rows
+from collidekit.starter.left_out import WEIGHT, reason
 
 _TRIGGER = re.compile(r"^n?(HLT|HLTriggerFirst|HLTriggerFinal|L1|Flag|DST)(_|Path)")
 _MASK = re.compile(r"(^|_)(mask|valid)$", re.IGNORECASE)
@@ -157,7 +158,12 @@ def keep_members(group: Lists, condition: str, keep: NDArray[np.bool_]) -> None:
 
 
 def is_event_number(column: Column) -> bool:
-    return bool(EVENT.match(column.plain)) and column.values.dtype.kind in "iu"
+    return is_event_name(column.plain) and column.values.dtype.kind in "iu"
+
+
+def is_row_number(column: Column) -> bool:
+    """Return whether a column of the row numbers rows or events, judging from its values."""
+    return not column.is_list and numbers_rows(column.plain, column.values)
 
 
 def is_weight(column: Column) -> bool:

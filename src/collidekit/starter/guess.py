@@ -14,15 +14,17 @@ from collidekit.starter.columns import (
     is_event_number,
     is_mask,
     is_place,
+    is_row_number,
     is_trigger,
     is_weight,
 )
+from collidekit.starter.event_numbers import NUMBERS_ROWS, starts_once
 from collidekit.starter.follows import follows_from
 from collidekit.starter.guessed import Guess, GuessedFeature, GuessedInput
 from collidekit.starter.impact import impact_features, without_sides
 from collidekit.starter.inside import Nested, rows_in_events
 from collidekit.starter.label import find_label
-from collidekit.starter.left_out import is_truth, reason
+from collidekit.starter.left_out import IS_INDEX, is_truth, reason
 from collidekit.starter.momenta import Momentum
 from collidekit.starter.numbered import join_numbered
 from collidekit.starter.padding import drop_padding
@@ -55,6 +57,7 @@ def guess(columns: dict[str, Column], nested: Mapping[str, Nested] | None = None
         found.few_values = [c.name for c in numbers.values() if c.integral and 2 <= len(c.distinct) <= 12][:10]
     events = [column for column in columns.values() if not column.is_list and is_event_number(column)]
     found.event = [column.name for column in events if column.name.isidentifier()] or _event_of_lists(found, columns)
+    found.event = found.event or _row_number(found, numbers)
     if found.label and found.label.selection:
         found.selection.append(found.label.selection)
     found.weights = [name for name, column in columns.items() if not column.is_list and is_weight(column)]
@@ -85,6 +88,17 @@ def _is_of_truth(found: Guess, group: Lists) -> bool:
     if truth := is_truth(group.name) or all(is_truth(column.plain) for column in group.columns.values()):
         found.left_out.append(group.name if group.name != "constituents" else next(iter(group.columns)))
     return truth
+
+
+def _row_number(found: Guess, numbers: dict[str, Column]) -> list[str]:
+    """Return the first column that numbers rows or events according to its values, and say so."""
+    truth = found.label.columns if found.label else ()
+    for column in numbers.values():
+        usable = column.name.isidentifier() and column.name not in truth and column.why_not in ("", IS_INDEX)
+        if usable and is_row_number(column) and starts_once(column.values):
+            found.doubts.append(f"{column.name} {NUMBERS_ROWS}: it is written as 'event', and is not an input")
+            return [column.name]
+    return []
 
 
 def _event_of_lists(found: Guess, columns: dict[str, Column]) -> list[str]:
@@ -358,6 +372,8 @@ def _number(column: Column, lists: list[Lists]) -> GuessedFeature:
         return replace(feature, why_not="looks like an index of a list member, with -1 for none: simulated truth")
     if not feature.why_not and is_mask(column):
         return replace(feature, why_not="looks like a mask of simulated truth")
+    if not feature.why_not and is_row_number(column):
+        return replace(feature, why_not=NUMBERS_ROWS)
     if not feature.why_not and (source := follows_from(column, lists)):
         return replace(feature, why_not=f"follows from {source}, which {reason(source)}")
     return feature

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from collidekit.starter.columns import Column, is_trigger
-from collidekit.starter.left_out import CLASS_FLAG, EVENT
+from collidekit.starter.event_numbers import is_event_name
+from collidekit.starter.left_out import CLASS_FLAG
 
 _LABEL = re.compile(
     r"label(?!.*(pt|mass|dr|barcode|lxy|charge|decay)$)|flav(?!tag)|LabDr|(^|_)(signal|target|class|class_?id|category|y)$|truth_?(type|class|id)$"
@@ -45,7 +46,7 @@ class Label:
 
 def find_label(columns: list[Column]) -> Label | None:
     """Return the best guess among columns with one number per row: an integer with few values, or flags of which one is set."""
-    known = [c for c in columns if c.integral and len(c.finite) and not EVENT.match(c.plain)]
+    known = [c for c in columns if c.integral and len(c.finite) and not is_event_name(c.plain)]
     known = [c for c in known if not (_NEVER.match(c.plain) or is_trigger(c))]
     named = [c for c in known if _LABEL.search(c.plain) and not _OTHER_TAGGER.search(c.plain)]
     flags = [c for c in known if (CLASS_FLAG.search(c.plain) or c in named) and set(c.distinct.tolist()) <= {0, 1}]

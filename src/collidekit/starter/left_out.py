@@ -6,6 +6,8 @@ JetClass. A column that may be one of these is left out with a comment, because 
 
 import re
 
+from collidekit.starter.event_numbers import is_event_name
+
 TRUTH = re.compile(
     r"truth|(^|_)true|(?-i:[a-z]True(?!_?Muon))|(^|_)gen(?!eral)|(?-i:Gen[A-Z]|LHE|HTXS)|mother|(^|_)mc_|(?<!deep)flav|pdgId|(^|_)pdg|parton"
     r"|(?-i:(^|_)mc(?!Event|Weight)[A-Z]|MCMatch|BKGCAT|LabDr|Ghost|[BC]Had(?![a-z]))|(^|_)orig(in)?(_|$)|[bc]Hadron|HadronCone|Pileup_|nTrue"
@@ -35,10 +37,6 @@ SAMPLE = re.compile(
     re.IGNORECASE,
 )
 INDEX = re.compile(r"(_index|_idx|_id|Index)$|Idx|barcode", re.ASCII)
-EVENT = re.compile(
-    r"^(?:.*_)?(experiment|run|run_?number|lumi|lumi_?section|luminosity_?block|event|event_?number|event_?id|evt|event_?no)_*$",
-    re.IGNORECASE,
-)
 _BOOKKEEPING = re.compile(
     r"^_*(n|tot)?candidates?_*$|^(gps_?time|bcid|bunch_?crossing\w*|time_?stamp|fill_?number|polarity|entry|production)$|^__\w+__$",
     re.IGNORECASE,
@@ -53,14 +51,14 @@ FOLD = re.compile(r"^(ttv|fold|split|kfold)$", re.IGNORECASE)
 QUALITY = re.compile(r"(^|_)(jetId|puId|cleanmask)$|^Jet_((ch|ne)Multiplicity|hf(Em|H)EF|muonSubtrDelta(Eta|Phi))$")
 """Branches that only some versions of NanoAOD (v12 or v15) have."""
 
+IS_INDEX = "looks like an index"
 _REASONS = (
-    (EVENT, "identifies events or runs"),
     (_BOOKKEEPING, "numbers candidates or periods of data taking"),
     (FOLD, "looks like the part of a split, or a fold"),
     (SAMPLE, "looks like the name or number of a simulated sample"),
     (TRUTH, "looks like simulated truth"),
     (LABEL, "looks like another label"),
-    (INDEX, "looks like an index"),
+    (INDEX, IS_INDEX),
     (WEIGHT, "looks like a weight"),
     (SCORE, "looks like the score of another tagger"),
     (QUALITY, "is missing in other versions of these files"),
@@ -69,6 +67,8 @@ _REASONS = (
 
 def reason(name: str) -> str:
     """Return why a column with this name is not an input; empty if it may be one."""
+    if is_event_name(name):
+        return "identifies events or runs"
     return next((text for pattern, text in _REASONS if pattern.search(name)), "")
 
 

@@ -57,13 +57,23 @@ def choose(expression: str, values: Floats) -> Choice:
         return choice
     choice, bulk = _transformed(choice, bulk)
     low, high = np.percentile(bulk, [0.5, 99.5])
-    default = suggested_default(float(low), float(high)) if lost or sentinel or "log(" in choice.expression else None
+    default = None
+    if lost or sentinel or "log(" in choice.expression:
+        default = _default(bulk, float(low), float(high), whole=choice.kind != "continuous")
     if choice.kind == "continuous":
         choice = replace(choice, bounds=_bounds(bulk, default))
     if sentinel:
         choice = _with_sentinel(choice, expression, sentinel, default or 0.0)
     notes = (*choice.notes, *([f"{lost:.2%} of the values are NaN or infinite"] if lost else []))
     return replace(choice, default=default, notes=notes)
+
+
+def _default(bulk: Floats, low: float, high: float, whole: bool) -> float:
+    """Return the default for missing values; a whole number is none of the values."""
+    default = suggested_default(low, high, whole)
+    while whole and (bulk == default).any():
+        default -= 1
+    return default
 
 
 def reach(values: Floats) -> float:

@@ -22,9 +22,7 @@ def find_source(path: str, tree: str | None = None) -> Source:
         main = [name for name in error.names if name.rpartition("/")[2].split(";")[0] in _MAIN]
         if len(main) == 1:
             return Source(tree=main[0])
-        raise CollidekitError(
-            f"{path}: holds several {error.what} ({', '.join(error.names)}); choose one with --tree {error.names[0]}"
-        ) from None
+        raise CollidekitError(f"{error.problem}; choose one with --tree {error.largest}") from None
     except LinesAreListsError as error:
         return Source(layout=find_layout(error.sample, path))
     return source

@@ -14,9 +14,10 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.files import replacing
-from collidekit.readers import expand, open_file
+from collidekit.readers import open_file
 from collidekit.readers.spanet import padded_lengths
 from collidekit.starter.columns import Column, expression_names, is_event_number, is_weight, plain_name
+from collidekit.starter.empty_files import without_empty_files
 from collidekit.starter.event_file import EventFile, EventInput, read_event_file
 from collidekit.starter.momenta import find_momentum
 from collidekit.starter.recipe import TRAINING_OF_EVENTS
@@ -147,8 +148,9 @@ def translate_event_file(
         raise CollidekitError(
             f"{event_path}: HDF5 files are missing; give them after it: collidekit init {event_path} FILE.h5"
         )
-    paths = expand(list(patterns))
-    source = Source(tree=tree)
+    source = Source(tree=tree, layout=list(event.sequential) if len(event.sequential) > 1 else None)
+    files = without_empty_files(patterns, lambda path: source)
+    paths = files.paths
     lengths = padded_lengths(paths[0], tree)
     if missing := [name for name in event.sequential if name not in lengths]:
         raise CollidekitError(
@@ -156,8 +158,6 @@ def translate_event_file(
             f"(rows, entries); it has {', '.join(lengths) or 'no masks'}. Files of SPANet 1, with a mask in the group of the values, cannot be "
             "translated: write them in the layout of SPANet 2"
         )
-    if len(event.sequential) > 1:
-        source = Source(tree=tree, layout=list(event.sequential))
     sampled = sample_files(paths[:FILES], source).columns
     columns = {column.name.strip("`"): column for column in sampled.values()}
     with open_file(paths[0], source) as reader:
@@ -173,7 +173,7 @@ def translate_event_file(
                 f"{event_path}: no target or class of it can be translated: {'; '.join(slots.not_translated + numbers.not_translated)}"
             )
         made = _Translation(event, columns, lengths)
-        named = [relative_to_output(pattern, output) for pattern in patterns]
+        named = [relative_to_output(pattern, output) for pattern in files.patterns]
         text, notes = _text(made, slots, numbers, source, named, output, names)
         plan = Plan(*parse_analysis(text, str(output)))
         needed = columns_to_read(plan, list(reader.columns), path=paths[0])
@@ -181,7 +181,7 @@ def translate_event_file(
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     lost = event.not_translated + slots.not_translated + numbers.not_translated
-    return Translated(output, plan.analysis, lost, notes)
+    return Translated(output, plan.analysis, lost, [*files.notes, *notes])
 
 
 def _text(

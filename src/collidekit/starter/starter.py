@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.rows import build_rows, columns_of, open_scope, select_rows
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
-from collidekit.readers import expand, open_file
+from collidekit.readers import open_file
 from collidekit.readers.base import Reader, UnsupportedError
 from collidekit.readers.exported import metadata_of, read_metadata
 from collidekit.starter.columns import Column, expression_names, sampled, without_numbered
+from collidekit.starter.empty_files import FilesWithEntries, without_empty_files
 from collidekit.starter.exported import write_exported
 from collidekit.starter.few_rows import find_split
 from collidekit.starter.guess import guess
@@ -85,14 +86,19 @@ class SampledFiles:
 
 
 def start_analysis(patterns: Sequence[str], output: Path, tree: str | None = None, force: bool = False) -> Started:
-    """Write an analysis file that loads, and that runs if its classes are correct."""
+    """Write an analysis file that loads, and that runs if its classes are correct. Files without entries are left out."""
     check_output(output, force)
-    paths = expand(list(patterns))
-    source = find_source(paths[0], tree)
+    files = without_empty_files(patterns, lambda path: find_source(path, tree))
+    made = _start(files, output, tree)
+    return replace(made, notes=[*files.notes, *made.notes])
+
+
+def _start(files: FilesWithEntries, output: Path, tree: str | None) -> Started:
+    paths, source = files.paths, files.source
     about = f"{output.stem}: {os.path.basename(paths[0])}" + (
         f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     )
-    named = [relative_to_output(pattern, output) for pattern in patterns]
+    named = [relative_to_output(pattern, output) for pattern in files.patterns]
     keys = source.model_dump(exclude_defaults=True)
     if again := _exported(paths[0], source, keys, named, about, output):
         return again

@@ -66,7 +66,7 @@ class DatasetParameters(AnalysisTask):
         significant=False,
         description="number of nodes, if torchrun or srun started the processes",
     )
-    skip_bad_files = luigi.BoolParameter(default=False, description="skip unreadable files, and count them")
+    skip_bad_files = luigi.BoolParameter(default=False, description="skip unreadable and empty files, and count them")
 
     exclude_index = True
     prefer_params_cli = {"coffea_worker", "executor", "scheduler", "chunk_size", "n_threads"}  # noqa: RUF012

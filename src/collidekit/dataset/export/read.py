@@ -65,9 +65,9 @@ def spool_rows(
     with counting("Reading", "rows") as done:
         for number, path in enumerate(paths):
             with open_file(path, plan.analysis.source) as reader:
-                needed = columns_of(plan, reader)
                 if reader.rows == 0:
                     raise BadFileError(f"{path}: holds no entries; take it out of the list")
+                needed = columns_of(plan, reader)
                 trees.add(path, reader.tree)
                 for start in range(0, reader.rows, CHUNK):
                     full = max_rows is not None and counts.kept >= max_rows

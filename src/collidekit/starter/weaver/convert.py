@@ -10,7 +10,8 @@ from collidekit.analysis.scope import Plan
 from collidekit.dataset.rows import build_rows, columns_to_read
 from collidekit.errors import CollidekitError
 from collidekit.files import replacing
-from collidekit.readers import expand, open_file
+from collidekit.readers import open_file
+from collidekit.starter.empty_files import without_empty_files
 from collidekit.starter.spanet import Translated
 from collidekit.starter.starter import FILES, check_output, relative_to_output, sample_files
 from collidekit.starter.text import quoted
@@ -33,12 +34,15 @@ def convert_data_file(
     check_output(output, force)
     file = read_data_file(data_path)
     source = Source(tree=tree or file.content.get("treename"))
-    paths = expand(list(patterns)) if patterns else []
+    files = without_empty_files(patterns, lambda path: source) if patterns else None
+    paths = files.paths if files else []
     lists = _lists(paths, source)
-    text = _text(file, source, [relative_to_output(pattern, output) for pattern in patterns], output, lists)
+    named = [relative_to_output(pattern, output) for pattern in (files.patterns if files else ())]
+    text = _text(file, source, named, output, lists)
     plan = Plan(*parse_analysis(text, str(output)))
     notes = [
-        "NaN of a feature becomes 0 before the scaling; weaver sets it to 0 after the subtraction. 'collidekit check' counts NaN"
+        *(files.notes if files else ()),
+        "NaN of a feature becomes 0 before the scaling; weaver sets it to 0 after the subtraction. 'collidekit check' counts NaN",
     ]
     if paths:
         with open_file(paths[0], source) as reader:

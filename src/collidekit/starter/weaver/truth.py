@@ -7,11 +7,11 @@ from typing import Any
 from collidekit.analysis.names import simple_name
 from collidekit.analysis.schema import RELEGATED
 from collidekit.errors import CollidekitError
+from collidekit.starter.event_numbers import is_event_name
 from collidekit.starter.text import quoted
 from collidekit.starter.weaver.data_file import DataFile
 from collidekit.starter.weaver.variables import Variables
 
-_EVENT = re.compile(r"(?:event|evt|run|lumi|luminosity_?block)(?:_?(?:no|nr|num|number|id))?", re.IGNORECASE)
 _BACKGROUND = re.compile(r"qcd|light|uds|bkg|background", re.IGNORECASE)
 _NEVER = "0 == 1"
 
@@ -80,7 +80,7 @@ def find_observers(file: DataFile, variables: Variables, lists: set[str]) -> tup
             except CollidekitError as error:
                 file.report(f"{name}: {error}", key, i)
                 continue
-            (event if _EVENT.fullmatch(name) else spectators).append(name)
+            (event if is_event_name(name) else spectators).append(name)
     return list(dict.fromkeys(spectators)), list(dict.fromkeys(event))
 
 
