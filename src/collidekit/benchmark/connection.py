@@ -39,8 +39,8 @@ class Connection(Protocol):
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""
 
-    def leaderboard(self, benchmark: str, phase: str) -> Board:
-        """Return the leaderboard of a phase."""
+    def leaderboard(self, benchmark: str, phase: str, curves: bool = False) -> Board:
+        """Return the leaderboard of a phase, also with the ROC curves of its entries."""
 
 
 class LocalConnection:
@@ -141,8 +141,8 @@ class LocalConnection:
         """Let another user submit under the name of a run."""
         self.store.add_member(self.store.run(run).group_id, self.user, self.store.user_named(member))
 
-    def leaderboard(self, benchmark: str, phase: str) -> Board:
-        """Return the leaderboard of a phase."""
+    def leaderboard(self, benchmark: str, phase: str, curves: bool = False) -> Board:
+        """Return the leaderboard of a phase, which always has the ROC curves of its entries."""
         from collidekit.benchmark.scoring.board import Entry
         from collidekit.benchmark.scoring.ranking import rank
 

@@ -278,10 +278,11 @@ def leaderboard(
     from rich.console import Console
 
     from collidekit.benchmark.connection import connect
-    from collidekit.benchmark.scoring.tables import write_board
+    from collidekit.benchmark.scoring.tables import PLOTS, write_board
     from collidekit.cli.benchmark_tables import board_table
 
-    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase)
+    curves = any(path.suffix.lower() in PLOTS for path in out or ())
+    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase, curves)
     Console(soft_wrap=True, highlight=False).print(board_table(board))
     for path in out or ():
         typer.echo(write_board(path, board))

@@ -230,6 +230,19 @@ class WorkerOut(Out):
         )  # fmt: skip
 
 
+class CurveOut(Out):
+    """The ROC curve of an entry at some signal efficiencies, with its 68 % band."""
+
+    signal: str
+    background: str
+    signal_efficiency: list[float]
+    background_efficiency: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    signal_rows: int
+    background_rows: int
+
+
 class BoardEntry(Out):
     """A row of a leaderboard."""
 
@@ -249,6 +262,7 @@ class BoardEntry(Out):
     ensemble_runs: int | None = Field(None, description="Trainings in the predictions.")
     runs_left_out: list[int] = Field([], description="Those of them that the outlier rule leaves out.")
     scores: dict[str, ScoreOut]
+    curve: CurveOut | None = Field(None, description="Only with ?curves=true, and of a metric of a ROC curve.")
 
 
 class Unranked(Out):
@@ -264,6 +278,7 @@ class ColumnOut(Out):
     direction: str
     precision: int | None
     ranks: bool = Field(description="Whether the metric decides the order.")
+    signal_efficiency: float | None = Field(None, description="The signal efficiency of a background rejection.")
 
 
 class BoardOut(Out):
