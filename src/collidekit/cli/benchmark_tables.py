@@ -8,7 +8,7 @@ from rich.text import Text
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.scoring.labels import metric_label, shown_runs, shown_score
+from collidekit.benchmark.scoring.labels import metric_labels, shown_runs, shown_score
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.scoring.tables import TIES, has_ensembles, shown_name, shown_rank
 from collidekit.plain_text import literal
@@ -30,6 +30,7 @@ def scores_table(benchmark: Benchmark, scores: Scores) -> Table:
         *(literal(reference.name) for reference in benchmark.references),
         *map(literal, scores.samples),
     )
+    labels = metric_labels(benchmark.metrics)
     for metric in benchmark.metrics:
         found = scores.metrics[metric.name]
         spread = f", spread {found.spread:.3g}" if found.spread is not None else ""
@@ -40,9 +41,7 @@ def scores_table(benchmark: Benchmark, scores: Scores) -> Table:
             for one in benchmark.references
         ]
         samples = [shown_score(of[metric.name], metric.precision) for of in scores.samples.values()]
-        shown.add_row(
-            literal(metric_label(metric)), shown_score(found, metric.precision) + spread, *published, *samples
-        )
+        shown.add_row(literal(labels[metric.name]), shown_score(found, metric.precision) + spread, *published, *samples)
     return shown
 
 

@@ -14,7 +14,7 @@ from scoring_toys import AUC, R30, binary_plan, gaussian_scores, metric, score_o
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Entry
-from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
+from collidekit.benchmark.scoring.labels import metric_label, metric_labels, score_notes, shown_score
 from collidekit.benchmark.scoring.plot import NAMED, plot_board
 from collidekit.benchmark.scoring.ranking import rank
 from collidekit.benchmark.scoring.result import Score, Scores
@@ -168,3 +168,31 @@ def test_labels(content: dict[str, object], label: str) -> None:
     from collidekit.benchmark.definition import Metric
 
     assert metric_label(Metric.model_validate(content)) == label
+
+
+MEAN, RIGHT = {"metric": "mean_auc"}, {"metric": "assignment_efficiency"}
+
+
+@pytest.mark.parametrize(
+    ("contents", "labels"),
+    [
+        ([{"metric": "auc"}, {"metric": "auc", "settings": {"signal": ["top", "w"]}}], ["AUC", "AUC (signal = top + w)"]),
+        ([MEAN, {**MEAN, "settings": {"against": "rest"}}, {**MEAN, "settings": {"score": "ratio"}}],
+         ["mean AUC (against = each, score = probability)", "mean AUC (against = rest, score = probability)",
+          "mean AUC (against = each, score = ratio)"]),
+        ([{**R30, "settings": {"signal_efficiency": 0.5}}, {**R30, "settings": {"signal_efficiency": 0.5, "interpolation": "linear"}}],
+         ["1/εB (εS = 0.5, interpolation = step)", "1/εB (εS = 0.5, interpolation = linear)"]),
+        ([RIGHT, {**RIGHT, "settings": {"events": "all"}}],
+         ["all slots right (events = complete)", "all slots right (events = all)"]),
+        ([RIGHT, {**RIGHT, "settings": {"alike": [["a_long_name_1", "a_long_name_2"], ["a_long_name_3", "a_long_name_4"]]}}],
+         ["all slots right (m0)", "all slots right (m1)"]),
+        ([{"metric": "auc", "label": "mine"}, {"metric": "brier", "label": "mine"}], ["mine (m0)", "mine (m1)"]),
+        ([{"metric": "auc"}, {"metric": "auc"}], ["AUC (m0)", "AUC (m1)"]),
+        ([R30, {"metric": "auc"}], ["1/εB (εS = 0.3)", "AUC"]),
+    ],
+)  # fmt: skip
+def test_metrics_of_a_benchmark_have_different_labels(contents: list[dict[str, object]], labels: list[str]) -> None:
+    from collidekit.benchmark.definition import Metric
+
+    metrics = [Metric.model_validate({**content, "name": f"m{k}"}) for k, content in enumerate(contents)]
+    assert list(metric_labels(metrics).values()) == labels
