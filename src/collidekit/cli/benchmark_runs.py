@@ -279,11 +279,11 @@ def leaderboard(
 
     from collidekit.benchmark.connection import connect
     from collidekit.benchmark.scoring.tables import PLOTS, write_board
-    from collidekit.cli.benchmark_tables import board_table
+    from collidekit.cli.benchmark_board import BoardTable
 
     curves = any(path.suffix.lower() in PLOTS for path in out or ())
     board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase, curves)
-    Console(soft_wrap=True, highlight=False).print(board_table(board))
+    Console(soft_wrap=True, highlight=False).print(BoardTable(board))
     for path in out or ():
         typer.echo(write_board(path, board))
 
