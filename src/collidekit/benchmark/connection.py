@@ -33,8 +33,8 @@ class Connection(Protocol):
     def cancel(self, run: int) -> bool:
         """Cancel a run; False where it is over already."""
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""
@@ -133,9 +133,10 @@ class LocalConnection:
         """Cancel a run; False where it is over already."""
         return bool(self.store.request_cancel(run, self.user))
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
         self.store.withdraw(run, self.user)
+        return list(self.store.reruns(run))
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""

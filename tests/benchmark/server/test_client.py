@@ -61,8 +61,10 @@ def test_from_submission_to_leaderboard(served: Served, address: str, folder: Pa
     assert curves.columns[0].signal_efficiency == 0.5
     assert write_board(tmp_path / "roc.png", curves).stat().st_size > 10_000
     assert client.cancel(run) is False
-    client.withdraw(run)
+    again = served.store.rerun(run, served.user("olga"))
+    assert client.withdraw(run) == [again]
     assert served.store.run(run).withdrawn_at is not None
+    assert client.withdraw(again) == []
 
 
 def test_a_name_is_shared_by_its_owner(served: Served, address: str, folder: Path) -> None:

@@ -104,9 +104,9 @@ class Client:
             raise
         return True
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
-        self._json("POST", f"/runs/{run}/withdraw")
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
+        return list(self._json("POST", f"/runs/{run}/withdraw").get("reruns", ()))
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""

@@ -272,6 +272,11 @@ class Store:
         with self._write() as connection:
             return submissions.withdraw(connection, run, user)
 
+    def reruns(self, run: int) -> list[int]:
+        """Return the runs that repeat a run and stand on the board or may still do so."""
+        with self._read() as connection:
+            return submissions.reruns(connection, run)
+
     def request_cancel(self, run: int, user: User) -> bool:
         """Cancel a run, or ask its worker to stop it; False where it is over already."""
         with self._write() as connection:

@@ -175,6 +175,9 @@ class RunOut(Out):
     energy_joules: float | None = Field(None, description="Estimate: CPU seconds times the stated power.")
     parameters: dict[str, Any] = {}
     rerun_of: int | None = None
+    reruns: list[int] = Field(
+        [], description="Runs that repeat this one and stay on the leaderboard; in the answer to withdraw only."
+    )
 
     @classmethod
     def of(cls, run: Run, place: QueuePlace | None = None) -> "RunOut":
@@ -185,7 +188,7 @@ class RunOut(Out):
             scores={name: ScoreOut(**score) for name, score in run.scores.items()} if run.scores else None,
             code_hash=run.code_hash, image_digest=run.image_digest, seed=run.seed, wall_seconds=run.wall_seconds,
             cpu_seconds=run.cpu_seconds, peak_memory_bytes=run.peak_memory, energy_joules=run.energy_joules,
-            parameters=run.parameters, rerun_of=run.rerun_of, score_notes=[],
+            parameters=run.parameters, rerun_of=run.rerun_of, reruns=[], score_notes=[],
         )  # fmt: skip
 
 
