@@ -163,11 +163,21 @@ def test_submit_follow_rank_and_withdraw(tmp_path):
     board = run("leaderboard", tmp_path / "b", *store)
     assert "Published (arXiv 0000.00000)" in board
     assert board.index("Published") < board.index("mine")
-    assert "has ended already" in run("cancel", 1, *store)
-    assert "is withdrawn" in run("cancel", 1, "--withdraw", *store)
+    assert "run 1 has ended already: success; remove it" in run("cancel", 1, *store)
+    opened = Store(str(tmp_path / "board.db"))
+    opened.rerun(opened.rerun(1, opened.users()[0]), opened.users()[0])
+    said = "run 1 is withdrawn; it was run again as runs 2 and 3, which stay\n"
+    assert run("cancel", 1, "--withdraw", *store).endswith(said)
+    assert run("cancel", 1, *store).endswith("run 1 has ended already: success, withdrawn\n")
+    assert run("cancel", 2, "--withdraw", *store).endswith(
+        "run 2 is withdrawn; it was run again as run 3, which stays\n"
+    )
+    assert run("cancel", 2, *store).endswith("run 2 has ended already: canceled, withdrawn\n")
+    assert run("cancel", 3, "--withdraw", *store).endswith("run 3 is withdrawn\n")
     assert "mine" not in run("leaderboard", "toy", *store)
     run("submit", "toy", tmp_path / "s", "--name", "again", *store)
-    assert "run 2 is canceled" in run("cancel", 2, *store)
+    assert "run 4 is canceled" in run("cancel", 4, *store)
+    assert run("cancel", 4, *store).endswith("run 4 has ended already: canceled\n")
     assert "there is no such run" in run("status", 77, *store, code=2)
 
 

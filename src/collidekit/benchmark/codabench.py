@@ -14,7 +14,7 @@ from collidekit.benchmark.platforms.pages import data_page, evaluation_page, ove
 from collidekit.benchmark.platforms.periods import Period, periods, shown
 from collidekit.benchmark.platforms.program import program_files
 from collidekit.benchmark.platforms.reference import first_submission, public_files, reference_files
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels
 from collidekit.progress import notice
 
 IMAGE = "codalab/codalab-legacy:py312"
@@ -134,8 +134,9 @@ def _columns(benchmark: Benchmark) -> list[dict[str, Any]]:
     """Metrics that rank come first, since Codabench orders by the columns from left to right; errors come last."""
     ranking = benchmark.order or [benchmark.metrics[0].name]
     ordered = sorted(benchmark.metrics, key=lambda m: ranking.index(m.name) if m.name in ranking else len(ranking))
-    values = [(metric.name, metric_label(metric), SORTING[metric.direction], metric) for metric in ordered]
-    errors = [(f"{metric.name}_error", f"error of {metric_label(metric)}", "asc", metric) for metric in ordered]
+    labels = metric_labels(benchmark.metrics)
+    values = [(metric.name, labels[metric.name], SORTING[metric.direction], metric) for metric in ordered]
+    errors = [(f"{metric.name}_error", f"error of {labels[metric.name]}", "asc", metric) for metric in ordered]
     return [
         {"title": title, "key": key, "index": index, "sorting": sorting, "precision": _digits(metric), "hidden": False}
         for index, (key, title, sorting, metric) in enumerate([*values, *errors])

@@ -33,14 +33,14 @@ class Connection(Protocol):
     def cancel(self, run: int) -> bool:
         """Cancel a run; False where it is over already."""
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""
 
-    def leaderboard(self, benchmark: str, phase: str) -> Board:
-        """Return the leaderboard of a phase."""
+    def leaderboard(self, benchmark: str, phase: str, curves: bool = False) -> Board:
+        """Return the leaderboard of a phase, also with the ROC curves of its entries."""
 
 
 class LocalConnection:
@@ -133,16 +133,17 @@ class LocalConnection:
         """Cancel a run; False where it is over already."""
         return bool(self.store.request_cancel(run, self.user))
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
         self.store.withdraw(run, self.user)
+        return list(self.store.reruns(run))
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""
         self.store.add_member(self.store.run(run).group_id, self.user, self.store.user_named(member))
 
-    def leaderboard(self, benchmark: str, phase: str) -> Board:
-        """Return the leaderboard of a phase."""
+    def leaderboard(self, benchmark: str, phase: str, curves: bool = False) -> Board:
+        """Return the leaderboard of a phase, which always has the ROC curves of its entries."""
         from collidekit.benchmark.scoring.board import Entry
         from collidekit.benchmark.scoring.ranking import rank
 

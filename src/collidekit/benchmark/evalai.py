@@ -15,7 +15,7 @@ from collidekit.benchmark.platforms.pages import data_page, evaluation_page, ove
 from collidekit.benchmark.platforms.periods import Period, periods, shown
 from collidekit.benchmark.platforms.program import program_files
 from collidekit.benchmark.platforms.reference import public_files, reference_files
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels
 
 DEFAULT_DAYS = 365
 """Length of a last phase without an end, which EvalAI needs."""
@@ -88,6 +88,7 @@ def _config(benchmark: Benchmark, when: Mapping[str, Period]) -> dict[str, Any]:
                 "is_leaderboard_order_descending": metrics[leading].direction == "higher",
             }
         )
+    labels = metric_labels(benchmark.metrics)
     return {
         "title": benchmark.title,
         "short_description": (benchmark.description.strip() or benchmark.title).splitlines()[0][:140],
@@ -110,7 +111,7 @@ def _config(benchmark: Benchmark, when: Mapping[str, Period]) -> dict[str, Any]:
                     "labels": list(metrics),
                     "default_order_by": leading,
                     "metadata": {
-                        name: {"sort_ascending": metric.direction == "lower", "description": metric_label(metric)}
+                        name: {"sort_ascending": metric.direction == "lower", "description": labels[name]}
                         for name, metric in metrics.items()
                     },
                 },

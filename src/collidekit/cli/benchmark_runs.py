@@ -229,12 +229,17 @@ def cancel(
 
     connection = connect(store, server, token, folder)
     if withdraw:
-        connection.withdraw(run)
-        typer.echo(f"run {run} is withdrawn")
+        again = connection.withdraw(run)
+        stays = f"; it was run again as {_runs(again)}, which {'stays' if len(again) == 1 else 'stay'}" if again else ""
+        typer.echo(f"run {run} is withdrawn{stays}")
     elif connection.cancel(run):
         typer.echo(f"run {run} is canceled")
     else:
-        typer.echo(f"run {run} has ended already; remove it from the leaderboard with --withdraw")
+        found = connection.status(run)
+        more = "; remove it from the leaderboard with --withdraw" if found["state"] == "success" else ""
+        if found["withdrawn"]:
+            more = ", withdrawn"
+        typer.echo(f"run {run} has ended already: {found['state']}{more}")
 
 
 @benchmark_verb(TAKE_PART)
@@ -278,13 +283,20 @@ def leaderboard(
     from rich.console import Console
 
     from collidekit.benchmark.connection import connect
-    from collidekit.benchmark.scoring.tables import write_board
-    from collidekit.cli.benchmark_tables import board_table
+    from collidekit.benchmark.scoring.tables import PLOTS, write_board
+    from collidekit.cli.benchmark_board import BoardTable
 
-    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase)
-    Console(soft_wrap=True, highlight=False).print(board_table(board))
+    curves = any(path.suffix.lower() in PLOTS for path in out or ())
+    board = connect(store, server, token, folder, public=True).leaderboard(benchmark, phase, curves)
+    Console(soft_wrap=True, highlight=False).print(BoardTable(board))
     for path in out or ():
         typer.echo(write_board(path, board))
+
+
+def _runs(numbers: list[int]) -> str:
+    """Return ``run 3``, or ``runs 3 and 5``."""
+    *first, last = map(str, numbers)
+    return f"runs {', '.join(first)} and {last}" if first else f"run {last}"
 
 
 def _values(given: list[str] | None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def serve(
 
     Writes the store.
     """
-    from collidekit.benchmark.sandbox.choose import choose_sandbox
+    from collidekit.benchmark.sandbox.choose import WITHOUT_IMAGES, choose_sandbox
     from collidekit.benchmark.server.children import Children
     from collidekit.benchmark.server.port import check_port
     from collidekit.benchmark.server.serve import find_benchmarks, first_owner, register, settings_of, store_of
@@ -72,13 +72,20 @@ def serve(
     from collidekit.benchmark.store import Store
 
     found = find_benchmarks(folder)
+    without_images = ""
     if workers and not (on or site):
-        choose_sandbox(engine, image=image, pull=pull, trust=trust)  # one error here, not one in each worker
+        sandbox = choose_sandbox(engine, image=image, pull=pull, trust=trust)  # one error here, not one in each worker
+        without_images = WITHOUT_IMAGES.get(sandbox.name, "")
     check_port(host, port)
     address = store_of(folder, store)
     opened = Store(address, files)
     settings = settings_of(
-        opened, url or f"http://{f'[{host}]' if ':' in host else host}:{port}", title, not private, upload
+        opened,
+        url or f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        title,
+        not private,
+        upload,
+        without_images,
     )
     register(opened, found)
     if token := first_owner(opened):

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from collidekit.benchmark.definition import Metric
 from collidekit.benchmark.duration import duration
-from collidekit.benchmark.scoring.labels import metric_label, shown_score
+from collidekit.benchmark.scoring.labels import metric_labels, shown_score
 from collidekit.benchmark.scoring.result import Score
 from collidekit.cli.benchmark_tables import table
 from collidekit.plain_text import literal
@@ -37,10 +37,11 @@ def status_table(found: Mapping[str, Any]) -> Table:
         if (value := found.get(key)) not in (None, "", False, {}):
             shown.add_row(label, literal(form(value)))
     metrics = {metric["name"]: Metric.model_validate(metric) for metric in found.get("metrics") or ()}
+    labels = metric_labels(list(metrics.values()))
     for name, score in (found.get("scores") or {}).items():
         metric = metrics.get(name)
         value = shown_score(Score.from_dict(score), metric.precision if metric else None)
-        shown.add_row(literal(metric_label(metric) if metric else name), value)
+        shown.add_row(literal(labels.get(name, name)), value)
     for note in found.get("score_notes") or ():
         shown.add_row("note", literal(note))
     return shown

@@ -313,3 +313,15 @@ def test_the_program_is_small_and_needs_numpy_alone() -> None:
     assert imported - set(sys.stdlib_module_names) == {"numpy", "collidekit"}
     assert "collidekit/benchmark/definition.py" not in files
     assert not any(os.sep + "home" in text or "/tmp/" in text for text in files.values())
+
+
+def test_metrics_of_one_kind_are_told_apart(tmp_path: Path) -> None:
+    """Titles of columns differ, and the page of the evaluation shows the settings."""
+    linear = {**R30, "name": "r30_linear", "settings": {"signal_efficiency": 0.3, "interpolation": "linear"}}
+    toy(tmp_path / "toy", metrics=[R30, linear])
+    platform = Platform(export_codabench(tmp_path / "toy", tmp_path / "out.zip", start=START), tmp_path / "root")
+    titles = [column["title"] for column in platform.columns]
+    assert titles[:2] == ["1/εB (εS = 0.3, interpolation = step)", "1/εB (εS = 0.3, interpolation = linear)"]
+    assert len(set(titles)) == 4
+    page = next(tmp_path.glob("root/bundle/**/evaluation.md")).read_text()
+    assert "| signal_efficiency = 0.3, interpolation = linear | higher is better |" in page

@@ -14,12 +14,13 @@ from scoring_toys import AUC, R30, binary_plan, gaussian_scores, metric, score_o
 
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.scoring.board import Board, Entry
-from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
+from collidekit.benchmark.scoring.labels import metric_label, metric_labels, score_notes, shown_score
 from collidekit.benchmark.scoring.plot import NAMED, plot_board
 from collidekit.benchmark.scoring.ranking import rank
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.scoring.tables import csv_text, markdown, shown_name, write_board
-from collidekit.cli.benchmark_tables import board_table
+from collidekit.cli.benchmark_board import BoardTable
+from collidekit.cli.benchmark_tables import scores_table
 from collidekit.errors import CollidekitError
 
 HOSTILE = '=HYPERLINK("http://x")|<script>[bold]\x1b[31m$\\frac{a}$\n\u202e' + "x" * 100
@@ -75,7 +76,7 @@ def test_markdown_is_one_table_whatever_the_names(board: Board) -> None:
 def test_the_terminal_shows_no_markup_or_controls_of_names(board: Board) -> None:
     text = io.StringIO()
     console = Console(file=text, width=200, force_terminal=True, color_system=None)
-    console.print(board_table(board))
+    console.print(BoardTable(board))
     shown = text.getvalue()
     assert "[bold]" in shown
     assert "\x1b[31m" not in shown
@@ -83,6 +84,47 @@ def test_the_terminal_shows_no_markup_or_controls_of_names(board: Board) -> None
     assert "\u202e" not in shown
     assert "published (arXiv 0000.00000)" in shown
     assert "not ranked: bad: needed more than 4 GB of memory" in shown
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_a_narrow_terminal_leaves_metrics_out_and_cuts_no_number(width: int, board: Board) -> None:
+    names = [f"{kind}_{place}" for kind in ("auc", "r30") for place in range(6)]
+    columns = [
+        dataclasses.replace(board.columns[name.startswith("r30")], name=name, label=f"score {name}") for name in names
+    ]
+    rows = [
+        dataclasses.replace(row, scores={name: row.scores[name[:3]] for name in names if name[:3] in row.scores})
+        for row in board.rows
+    ]
+    many = dataclasses.replace(board, columns=tuple(columns), rows=tuple(rows), order=("r30_4", "auc_0"))
+    console = Console(file=(text := io.StringIO()), width=width, soft_wrap=True, highlight=False, color_system=None)
+    console.print(BoardTable(many))
+    shown = text.getvalue()
+    assert "…" not in shown.replace("x" * 5 + "…", "")
+    value, error = shown_score(many.rows[1].scores["r30_4"]).split(" ± ")
+    assert value in shown
+    assert f"± {error}" in shown
+    line = next(line for line in shown.splitlines() if line.startswith(f"not shown in {width} columns"))
+    assert "score r30_4" not in line
+    assert "-o board.csv" in line
+    assert all(len(line) <= width for line in shown[: shown.index("not shown")].splitlines())
+    missing = [name for name in names if f"score {name}" in line]
+    assert 0 < len(missing) < 12
+
+
+def test_the_scores_of_a_run_are_not_cut() -> None:
+    sample = {"features": {"path": "f.parquet"}, "truth": {"path": "t.parquet"}}
+    names = [f"sample_{place}" for place in range(12)]
+    benchmark = Benchmark.model_validate(
+        {
+            "benchmark": 1, "name": "toy", "title": "Toy", "classes": ["qcd", "top"], "output": {"columns": ["top"]}, "metrics": [AUC],
+            "phases": {"final": {"samples": dict.fromkeys(names, sample)}},
+        }
+    )  # fmt: skip
+    score = {"auc": Score(0.98765, 0.00012)}
+    console = Console(file=(text := io.StringIO()), width=80, soft_wrap=True, highlight=False, color_system=None)
+    console.print(scores_table(benchmark, Scores(score, dict.fromkeys(names, score))))
+    assert text.getvalue().count("0.98765") == 13
 
 
 def test_files_by_their_suffix(board: Board, tmp_path: Path) -> None:
@@ -127,7 +169,7 @@ def test_runs_that_count_stand_beside_the_scores(board: Board) -> None:
     (found, *_) = csv.DictReader(io.StringIO(csv_text(ensemble)))
     assert (found["runs"], found["runs_left_out"]) == ("5", "1 3")
     text = io.StringIO()
-    Console(file=text, width=200).print(board_table(ensemble))
+    Console(file=text, width=200).print(BoardTable(ensemble))
     assert text.getvalue().count("3 of 5 runs") == 1
     notes = score_notes(Scores({}, runs=5, runs_left_out=(1, 3), notes=("few rows",)))
     assert notes == ["3 of 5 runs count; the outlier rule leaves out 1, 3 (from 0).", "Few rows."]
@@ -168,3 +210,31 @@ def test_labels(content: dict[str, object], label: str) -> None:
     from collidekit.benchmark.definition import Metric
 
     assert metric_label(Metric.model_validate(content)) == label
+
+
+MEAN, RIGHT = {"metric": "mean_auc"}, {"metric": "assignment_efficiency"}
+
+
+@pytest.mark.parametrize(
+    ("contents", "labels"),
+    [
+        ([{"metric": "auc"}, {"metric": "auc", "settings": {"signal": ["top", "w"]}}], ["AUC", "AUC (signal = top + w)"]),
+        ([MEAN, {**MEAN, "settings": {"against": "rest"}}, {**MEAN, "settings": {"score": "ratio"}}],
+         ["mean AUC (against = each, score = probability)", "mean AUC (against = rest, score = probability)",
+          "mean AUC (against = each, score = ratio)"]),
+        ([{**R30, "settings": {"signal_efficiency": 0.5}}, {**R30, "settings": {"signal_efficiency": 0.5, "interpolation": "linear"}}],
+         ["1/εB (εS = 0.5, interpolation = step)", "1/εB (εS = 0.5, interpolation = linear)"]),
+        ([RIGHT, {**RIGHT, "settings": {"events": "all"}}],
+         ["all slots right (events = complete)", "all slots right (events = all)"]),
+        ([RIGHT, {**RIGHT, "settings": {"alike": [["a_long_name_1", "a_long_name_2"], ["a_long_name_3", "a_long_name_4"]]}}],
+         ["all slots right (m0)", "all slots right (m1)"]),
+        ([{"metric": "auc", "label": "mine"}, {"metric": "brier", "label": "mine"}], ["mine (m0)", "mine (m1)"]),
+        ([{"metric": "auc"}, {"metric": "auc"}], ["AUC (m0)", "AUC (m1)"]),
+        ([R30, {"metric": "auc"}], ["1/εB (εS = 0.3)", "AUC"]),
+    ],
+)  # fmt: skip
+def test_metrics_of_a_benchmark_have_different_labels(contents: list[dict[str, object]], labels: list[str]) -> None:
+    from collidekit.benchmark.definition import Metric
+
+    metrics = [Metric.model_validate({**content, "name": f"m{k}"}) for k, content in enumerate(contents)]
+    assert list(metric_labels(metrics).values()) == labels

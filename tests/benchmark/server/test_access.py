@@ -152,8 +152,9 @@ def test_a_hidden_board_is_shown_to_organisers_only(served: Served) -> None:
         assert served.browser("ada").get(path).status_code == 403
     assert served.browser("olga").get("/benchmarks/top_tagging/phases/final").status_code == 200
     api = "/api/v1/benchmarks/top_tagging/phases/final/leaderboard"
-    assert served.api("ada").get(api).status_code == 403
-    assert served.api("olga").get(api).status_code == 200
+    for query in ("", "?curves=true"):
+        assert served.api("ada").get(api + query).status_code == 403
+        assert served.api("olga").get(api + query).status_code == 200
 
 
 @pytest.mark.parametrize(

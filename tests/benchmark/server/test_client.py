@@ -15,6 +15,7 @@ from live_server import running
 from served import Served, make_served
 from served_boards import ended, work
 
+from collidekit.benchmark.scoring.tables import write_board
 from collidekit.benchmark.server.client import Client
 from collidekit.errors import CollidekitError
 
@@ -54,9 +55,16 @@ def test_from_submission_to_leaderboard(served: Served, address: str, folder: Pa
     ]
     assert board.columns[0].name == "rejection"
     assert board.rows[1].scores["auc"].value == pytest.approx(0.981)
+    assert board.rows[1].curve is None
+    curves = client.leaderboard("top_tagging", "public", curves=True)
+    assert curves.rows[1].curve == ended(1.1).scores.curve  # type: ignore[union-attr]
+    assert curves.columns[0].signal_efficiency == 0.5
+    assert write_board(tmp_path / "roc.png", curves).stat().st_size > 10_000
     assert client.cancel(run) is False
-    client.withdraw(run)
+    again = served.store.rerun(run, served.user("olga"))
+    assert client.withdraw(run) == [again]
     assert served.store.run(run).withdrawn_at is not None
+    assert client.withdraw(again) == []
 
 
 def test_a_name_is_shared_by_its_owner(served: Served, address: str, folder: Path) -> None:

@@ -116,6 +116,7 @@ def test_a_server_that_is_killed_while_a_run_is_live(benchmark: Path, servers: l
     assert token is not None
     assert f"serving http://127.0.0.1:{port} with 1 worker" in first.printed()
     client = Client(first.address, token[0])
+    assert "runs no container images, because it uses no sandbox" in httpx.get(f"{first.address}/api").text
     run = client.submit("top_tagging", "public", submission(tmp_path / "s", 4), "", {}, 0)
     store = Store(str(path))
     wait_for(store, run, State.RUNNING)

@@ -243,3 +243,24 @@ def test_a_head_that_never_ends_is_cut_off(served: Served, monkeypatch: pytest.M
             for _ in range(3):
                 assert client.get("/").status_code == 200
                 time.sleep(0.4)
+
+
+def test_an_image_is_refused_where_no_worker_runs_it(tmp_path: Path) -> None:
+    """A worker on another machine may run it."""
+    served = make_served(tmp_path, without_images="bubblewrap")
+    content = zipped({**GOOD, "submission.yaml": "name: x\nimage: docker.io/me/x:1\ntagger: python tag.py\n"})
+    said = "image docker.io/me/x:1: this server runs no container images (it uses bubblewrap); leave the image out"
+    refused = send(served, content)
+    assert refused.status_code == 422
+    assert said in refused.json()["error"]
+    runs = ADDRESS.replace("uploads", "runs")
+    body = {"name": "mine", "image": "docker.io/me/x:1", "tagger": "python tag.py"}
+    assert said in served.api("ada").post(runs, json=body).json()["error"]
+    assert served.store.runs() == []
+    for page in ("/api", "/benchmarks/top_tagging/phases/public/submit"):
+        assert "This server runs no container images" in served.browser("ada").get(page).text
+    assert send(served, zipped()).status_code == 201
+    served.store.worker_seen("podman-1", "another machine")
+    assert send(served, content).status_code == 201
+    assert "no container images" not in served.browser("ada").get("/api").text
+    served.store.close()

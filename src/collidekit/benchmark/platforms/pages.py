@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 
 from collidekit.benchmark.definition import Benchmark, Metric
 from collidekit.benchmark.scoring.ensemble import FEWEST_RUNS
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels, settings_text
 from collidekit.benchmark.scoring.metrics.registry import METRICS
 from collidekit.errors import CollidekitError
 
@@ -64,8 +64,12 @@ def data_page(benchmark: Benchmark) -> str:
 
 def evaluation_page(benchmark: Benchmark) -> str:
     """Return the metrics, the order and the rule for ensembles."""
-    lines = ["# Evaluation", "", "| column | metric | |", "|---|---|---|"]
-    lines += [f"| `{m.name}` | {metric_label(m)}: {_described(m)} | {_direction(m)} |" for m in benchmark.metrics]
+    lines = ["# Evaluation", "", "| column | metric | settings | |", "|---|---|---|---|"]
+    labels = metric_labels(benchmark.metrics)
+    lines += [
+        f"| `{m.name}` | {_cell(labels[m.name])}: {_described(m)} | {_cell(settings_text(m))} | {_direction(m)} |"
+        for m in benchmark.metrics
+    ]
     order = benchmark.order or [benchmark.metrics[0].name]
     lines += ["", f"The order is that of {', then '.join(f'`{name}`' for name in order)}."]
     lines.append("Errors are one standard deviation, from 200 Poisson bootstrap replicates or binomial.")
@@ -102,7 +106,11 @@ def _sentence(names: list[str]) -> str:
 def _described(metric: Metric) -> str:
     kind = METRICS.get(metric.metric)
     said = (kind.measure.__doc__ or "").strip() if kind else ""
-    return " ".join(said.split()).replace("|", "\\|")
+    return _cell(said)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _direction(metric: Metric) -> str:

@@ -14,6 +14,8 @@ from collidekit.progress import notice
 
 PROGRAMS = {"podman": "podman", "docker": "docker", "apptainer": "apptainer", "bubblewrap": "bwrap"}
 """Engines in the order in which they are tried, and their programs."""
+WITHOUT_IMAGES = {"apptainer": "apptainer", "bubblewrap": "bubblewrap", "trusted": "no sandbox"}
+"""Engines that run no container image of a participant, and their names in messages."""
 
 
 def choose_sandbox(

@@ -1,15 +1,76 @@
 """Names of metrics, values of scores and ranks, for people."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from collidekit.benchmark.definition import Metric
 from collidekit.benchmark.scoring.metrics.registry import METRICS
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.evaluation.numbers import with_error
 
+LONGEST_SETTINGS = 40
+"""Characters of the settings in a label; where there would be more, the label has the name of the metric."""
 
-def metric_label(metric: Metric) -> str:
-    """Return the label of the benchmark file, else one made from the metric and its settings, such as ``1/εB (εS = 0.3)``."""
+
+def metric_labels(metrics: Sequence[Metric]) -> dict[str, str]:
+    """Return the label of each metric of a benchmark, by name; each is different.
+
+    Metrics with the same label get the settings that differ, such as ``mean AUC (against = rest)``, else their names.
+    """
+    labels = {metric.name: metric_label(metric) for metric in metrics}
+    for same in _with_same_label(metrics, labels):
+        settings = _different_settings(same)
+        if not any(metric.label for metric in same) and all(
+            len(", ".join(words)) <= LONGEST_SETTINGS for words in settings
+        ):
+            labels |= {metric.name: metric_label(metric, words) for metric, words in zip(same, settings, strict=True)}
+    for same in _with_same_label(metrics, labels):
+        labels |= {metric.name: f"{labels[metric.name]} ({metric.name})" for metric in same}
+    return labels
+
+
+def _with_same_label(metrics: Sequence[Metric], labels: dict[str, str]) -> list[list[Metric]]:
+    counts = Counter(labels.values())
+    shared = [label for label, count in counts.items() if count > 1]
+    return [[metric for metric in metrics if labels[metric.name] == label] for label in shared]
+
+
+def _different_settings(same: Sequence[Metric]) -> list[list[str]]:
+    """Return for each metric the settings that are not the same for all; those without a value are left out."""
+    defaults = [
+        {name: setting.default for name, setting in METRICS[metric.metric].settings.items()}
+        if metric.metric in METRICS
+        else {}
+        for metric in same
+    ]
+    known = [{**default, **metric.settings} for default, metric in zip(defaults, same, strict=True)]
+    names = dict.fromkeys(name for settings in known for name in settings)
+    differ = [name for name in names if any(settings.get(name) != known[0].get(name) for settings in known)]
+    return [
+        [f"{name} = {_shown_value(settings[name])}" for name in differ if settings.get(name) not in (None, "", [])]
+        for settings in known
+    ]
+
+
+def _shown_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return " + ".join(value)
+    return str(value).replace("'", "")
+
+
+def settings_text(metric: Metric) -> str:
+    """Return the settings of the benchmark file, such as ``signal_efficiency = 0.3``; empty where there are none."""
+    return ", ".join(f"{name} = {_shown_value(value)}" for name, value in metric.settings.items())
+
+
+def metric_label(metric: Metric, more: Sequence[str] = ()) -> str:
+    """Return the label of the benchmark file, else one made from the metric and its settings, such as ``1/εB (εS = 0.3)``.
+
+    ``more`` is added to the settings. Use ``metric_labels`` where a benchmark may have several metrics.
+    """
     if metric.label:
         return metric.label
     kind = METRICS.get(metric.metric)
@@ -24,6 +85,7 @@ def metric_label(metric: Metric) -> str:
         words.append(f"{100 * float(known['level']):.4g} %")
     if known.get("across", "nominal") != "nominal":
         words.append(str(known["across"]))
+    words += more
     return f"{kind.label} ({', '.join(words)})" if words else kind.label
 
 

@@ -48,7 +48,8 @@ def plot_board(stem: Path | None, board: Board) -> Plot:
 
 def _draw(axes: Axes, curve: Curve, colour: str, line: str, width: float, order: float) -> None:
     signal, background, low, high = (
-        np.array(values) for values in (curve.signal_efficiency, curve.background_efficiency, curve.low, curve.high)
+        np.array(values, dtype=float)
+        for values in (curve.signal_efficiency, curve.background_efficiency, curve.low, curve.high)
     )
     enough = background * curve.background_rows >= LEAST_ROWS
     if not enough.any():

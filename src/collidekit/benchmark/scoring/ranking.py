@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from collidekit.benchmark.definition import Benchmark, Metric, Reference
 from collidekit.benchmark.scoring.board import Board, Column, Entry, Row, Unranked
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels
 from collidekit.benchmark.scoring.result import Score, Scores
 from collidekit.benchmark.scoring.significance import difference, is_rounding
 
@@ -34,24 +34,24 @@ def rank(entries: Sequence[Entry], benchmark: Benchmark) -> Board:
     good = [(entry, entry.scores) for entry in shown if id(entry) not in unranked and entry.scores is not None]
     good.sort(key=lambda pair: (_key(pair[1].metrics, order, directions), pair[0].name, str(pair[0].run)))
     ranked = _ranked(good, order[0], directions[order[0]])
+    labels = metric_labels(benchmark.metrics)
     apart = [
         Unranked(entry.name, unranked[id(entry)], entry.run, entry.user) for entry in shown if id(entry) in unranked
     ]
     return Board(
         title=benchmark.title,
-        columns=tuple(_column(metric, order) for metric in benchmark.metrics),
+        columns=tuple(_column(metric, labels[metric.name], order) for metric in benchmark.metrics),
         order=order,
         rows=_with_references(ranked, benchmark.references, order, directions),
         unranked=tuple(sorted(apart, key=lambda entry: (entry.name, str(entry.run)))),
     )
 
 
-def _column(metric: Metric, order: Sequence[str]) -> Column:
+def _column(metric: Metric, label: str, order: Sequence[str]) -> Column:
     of_curve = metric.metric == "background_rejection"
     efficiency = (
         float(metric.settings["signal_efficiency"]) if of_curve and "signal_efficiency" in metric.settings else None
     )
-    label = metric_label(metric)
     return Column(metric.name, label, metric.direction, metric.precision, metric.name in order, efficiency)
 
 

@@ -16,6 +16,8 @@ from collidekit.plain_text import without_controls
 NOTHING = "–"
 LONGEST_NAME = 60
 """Characters of a name; the rest of a longer one is left out in tables and plots."""
+PLOTS = (".png", ".pdf")
+"""Suffixes of plots."""
 TIES = "= : no entry of this rank is better than another by 2 standard deviations of their paired difference"
 
 
@@ -106,7 +108,7 @@ def write_board(path: Path, board: Board) -> Path:
         return write_text(path, markdown(board))
     if suffix == ".json":
         return write_json(path, board.as_dict())
-    if suffix in (".png", ".pdf"):
+    if suffix in PLOTS:
         from collidekit.benchmark.scoring.plot import plot_board
 
         plot_board(path.with_suffix(""), board)

@@ -30,6 +30,8 @@ class Shown:
     html: str
     content: bytes
     """JSON for the API, packed with gzip as the plots are."""
+    with_curves: bytes
+    """The same with the ROC curves of the entries."""
     wide: bytes | None
     """The plot of ROC curves; None where no entry has one."""
     narrow: bytes | None
@@ -76,8 +78,10 @@ class Boards:
         html = board_html(self._templates, version.definition, board, address, time.time())
         plots = [roc_svg(board, layout) for layout in (WIDE, NARROW)]
         wide, narrow = (None if plot is None else packed(plot) for plot in plots)
-        content = board_out(version.name, phase, board).model_dump_json().encode()
-        shown = Shown(state, board, html, packed(content), wide, narrow)
+        out = board_out(version.name, phase, board)
+        kinds = ({"entries": {"__all__": {"curve"}}}, None)
+        content, with_curves = (packed(out.model_dump_json(exclude=kind).encode()) for kind in kinds)
+        shown = Shown(state, board, html, content, with_curves, wide, narrow)
         with self._lock:
             self._shown[(version.name, phase)] = shown
         return shown

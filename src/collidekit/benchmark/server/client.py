@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from collidekit.benchmark.definition import FILE, load_benchmark, read_mapping
 from collidekit.benchmark.scoring.board import Board, Column, Row, Unranked
-from collidekit.benchmark.scoring.result import Score
+from collidekit.benchmark.scoring.result import Curve, Score
 from collidekit.benchmark.submission import SUBMISSION_FILE, packed_files
 from collidekit.errors import CollidekitError
 from collidekit.plain_text import without_controls
@@ -104,9 +104,9 @@ class Client:
             raise
         return True
 
-    def withdraw(self, run: int) -> None:
-        """Take a run from the leaderboard; it stays in the store."""
-        self._json("POST", f"/runs/{run}/withdraw")
+    def withdraw(self, run: int) -> list[int]:
+        """Take a run from the leaderboard; it stays in the store. Returns the runs that repeat it and stay."""
+        return list(self._json("POST", f"/runs/{run}/withdraw").get("reruns", ()))
 
     def share(self, run: int, member: str) -> None:
         """Let another user submit under the name of a run."""
@@ -115,14 +115,15 @@ class Client:
         with self._open("POST", f"/runs/{run}/members", headers, iter([content])) as answer:
             answer.read()
 
-    def leaderboard(self, benchmark: str, phase: str) -> Board:
-        """Return the leaderboard of a phase."""
-        found = self._json("GET", f"{self._phase(benchmark, phase)}/leaderboard")
+    def leaderboard(self, benchmark: str, phase: str, curves: bool = False) -> Board:
+        """Return the leaderboard of a phase, also with the ROC curves of its entries."""
+        found = self._json("GET", f"{self._phase(benchmark, phase)}/leaderboard{'?curves=true' if curves else ''}")
         rows = [
             Row(
                 row["name"], {name: Score.from_dict(score) for name, score in row["scores"].items()}, row["rank"], row["tied"],
                 row["run"], row["user"], row["reference"], row["source"], notes=tuple(row["notes"]),
                 error_unknown=bool(row.get("error_unknown")), runs=row.get("ensemble_runs") or 1, runs_left_out=tuple(row.get("runs_left_out", ())),
+                curve=Curve(**row["curve"]) if row.get("curve") else None,
             )
             for row in found["entries"]
         ]  # fmt: skip

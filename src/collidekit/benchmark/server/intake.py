@@ -91,6 +91,7 @@ def submit_archive(service: Service, intake: Intake, upload: str) -> int:
         intake.parameters,
         seed=intake.seed,
         request=intake.request,
+        without_images=service.without_images(),
     )
 
 

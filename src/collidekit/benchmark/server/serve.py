@@ -32,11 +32,14 @@ def open_existing(url: str | None, folder: Path | None) -> Store:
     return Store(url, folder, new=False)
 
 
-def settings_of(store: Store, url: str, title: str, public: bool, upload: int) -> ServerSettings:
+def settings_of(
+    store: Store, url: str, title: str, public: bool, upload: int, without_images: str = ""
+) -> ServerSettings:
     """Return the settings of a server; ``upload`` in MB."""
     return ServerSettings(
-        store.folder, check_url(url), title=title, public=public, upload=upload * 1_000_000, key=read_key(store.folder)
-    )
+        store.folder, check_url(url), title=title, public=public, upload=upload * 1_000_000, key=read_key(store.folder),
+        without_images=without_images,
+    )  # fmt: skip
 
 
 def find_benchmarks(folder: Path) -> list[Benchmark]:

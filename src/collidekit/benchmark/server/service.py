@@ -1,6 +1,7 @@
 """State shared by all routes of a server: store, settings, boards and templates."""
 
 import re
+import socket
 from typing import Any
 
 from fastapi import HTTPException, Request
@@ -55,6 +56,12 @@ class Service:
     def revoked(self, user: User) -> int:
         """Return how many tokens of a user were revoked: one more ends the sessions of the user."""
         return sum(token.revoked_at is not None for token in self.store.tokens(user))
+
+    def without_images(self) -> str:
+        """Return the engine where no worker runs container images; empty where workers of other machines may run them."""
+        engine, here = self.settings.without_images, socket.gethostname()
+        elsewhere = bool(engine) and any(worker.alive and worker.host != here for worker in self.store.workers())
+        return "" if elsewhere else engine
 
     def sees_board(self, user: User | None, phase: Phase) -> bool:
         """Return whether the leaderboard of a phase is shown: a hidden one only to organisers until its end."""

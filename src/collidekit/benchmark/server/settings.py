@@ -36,6 +36,8 @@ class ServerSettings:
     """Name of this service, at the foot of each page."""
     public: bool = True
     """False asks for a token before anything is shown."""
+    without_images: str = ""
+    """The engine of the server's own workers, where it runs no container images of participants."""
     upload: int = 200_000_000
     """Largest archive of a submission."""
     free: int = 2_000_000_000

@@ -3,14 +3,15 @@
 from collidekit.batch.units import show_memory
 from collidekit.benchmark.definition import Benchmark
 from collidekit.benchmark.duration import duration
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels
 
 
 def ranked_by(benchmark: Benchmark) -> str:
     """Return how a benchmark ranks."""
     metrics = {metric.name: metric for metric in benchmark.metrics}
+    labels = metric_labels(benchmark.metrics)
     names = benchmark.order or [benchmark.metrics[0].name]
-    return ", then ".join(f"{metric_label(metrics[name])} ({metrics[name].direction} is better)" for name in names)
+    return ", then ".join(f"{labels[name]} ({metrics[name].direction} is better)" for name in names)
 
 
 def limits_of(benchmark: Benchmark) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ moment. A ``Store`` may be used by several threads and any number of processes m
     .remaining(user, benchmark, phase) -> (today, in the whole phase)
     .withdraw(run, user) -> Run     .request_cancel(run, user) -> bool (False: over already)
     .rerun(run, user) -> new run    .rerun_all(benchmark, phase, user) -> new runs        (organisers)
+    .reruns(run) -> runs that repeat a run and are not withdrawn
     .groups(benchmark=None, user=None) -> list[Group]    .group(id) -> Group    .add_member(group id, user, added user)
 
     # runs: Run has state, fault, reason, times, attempt, hashes, seed, wall/cpu/memory/energy, scores, steps, folder

@@ -223,12 +223,13 @@ class Store:
 
     def submit(
         self, user: User, benchmark: str, phase: str, submission: str | Path, name: str,
-        parameters: Mapping[str, Any] | None = None, *, seed: int = 0, request: str | None = None,
+        parameters: Mapping[str, Any] | None = None, *, seed: int = 0, request: str | None = None, without_images: str = "",
     ) -> int:  # fmt: skip
         """Add a run to the queue within the limits of the phase; returns its number. A submission with an error is refused.
 
         ``submission`` is the SHA-256 of an upload of this user, or a folder. ``name`` is that of the group: one row of the board.
         ``request`` is a text of the caller's choice: a second call with the same text returns the run of the first one.
+        ``without_images`` is the engine of the workers where it runs no container images: a submission with one is refused.
         """
         if not 0 <= seed < 2**31:
             raise CollidekitError(f"seed {seed}: is not between 0 and {2**31 - 1}")
@@ -236,20 +237,25 @@ class Store:
         sha256 = self.upload_folder(user, submission).sha256 if isinstance(submission, Path) else submission
         with self._read() as connection:
             version = submissions.check(connection, user, benchmark, phase, sha256, request)
-        values, code = self._read_submission(sha256, version, parameters or {})
+        values, code = self._read_submission(sha256, version, parameters or {}, without_images)
         with self._write() as connection:
             return submissions.submit(
                 connection, self.database, user, benchmark, phase, sha256, name, values, code, seed, request
             )
 
     def _read_submission(
-        self, sha256: str, version: Version, parameters: Mapping[str, Any]
+        self, sha256: str, version: Version, parameters: Mapping[str, Any], without_images: str
     ) -> tuple[dict[str, Any], str]:
         """Unpack a submission and read it; returns its parameters and the hash of its code."""
         place = self.folder / "checks" / uuid4().hex
         try:
             folder = self.uploads.unpack(sha256, place)
             found = load_submission(folder, version.definition, parameters)
+            if without_images and (image := next((image for _, _, image in found.steps() if image), "")):
+                raise CollidekitError(
+                    f"image {image}: this server runs no container images (it uses {without_images}); leave the image out, or ask "
+                    "the organiser for podman or docker"
+                )
             return dict(found.parameters), code_hash(folder)
         except CollidekitError as error:
             raise CollidekitError(str(error).replace(f"{place}/", "").replace(str(place), "the submission")) from None
@@ -265,6 +271,11 @@ class Store:
         """Take a run from the leaderboard; it stays in the store."""
         with self._write() as connection:
             return submissions.withdraw(connection, run, user)
+
+    def reruns(self, run: int) -> list[int]:
+        """Return the runs that repeat a run and stand on the board or may still do so."""
+        with self._read() as connection:
+            return submissions.reruns(connection, run)
 
     def request_cancel(self, run: int, user: User) -> bool:
         """Cancel a run, or ask its worker to stop it; False where it is over already."""

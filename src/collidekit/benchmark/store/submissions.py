@@ -193,6 +193,21 @@ def withdraw(connection: Connection, run: int, user: User) -> Run:
     return run_by_id(connection, run)
 
 
+def reruns(connection: Connection, run: int) -> list[int]:
+    """Return the runs that repeat a run, also those that repeat a repetition, and stand on the board or may still do so."""
+    found, known, last = [], {run}, [run]
+    while last:
+        query = (
+            select(runs.c.id, runs.c.state, runs.c.withdrawn_at).where(runs.c.rerun_of.in_(last)).order_by(runs.c.id)
+        )
+        rows = connection.execute(query).all()
+        last = [row.id for row in rows if row.id not in known]
+        known |= set(last)
+        over = (State.ERROR.value, State.CANCELED.value)
+        found += [row.id for row in rows if row.withdrawn_at is None and row.state not in over]
+    return sorted(found)
+
+
 def request_cancel(connection: Connection, run: int, user: User) -> bool:
     """Cancel a run that waits, or ask its worker to stop it; False where it is over already."""
     found = run_by_id(connection, run)

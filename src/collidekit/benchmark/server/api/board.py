@@ -1,7 +1,7 @@
 """A leaderboard as the API shows it."""
 
 from collidekit.benchmark.scoring.board import Board
-from collidekit.benchmark.server.api.models import BoardEntry, BoardOut, ColumnOut, ScoreOut, Unranked
+from collidekit.benchmark.server.api.models import BoardEntry, BoardOut, ColumnOut, CurveOut, ScoreOut, Unranked
 
 
 def board_out(benchmark: str, phase: str, board: Board) -> BoardOut:
@@ -12,6 +12,7 @@ def board_out(benchmark: str, phase: str, board: Board) -> BoardOut:
             reference=row.reference, source=row.source, notes=list(row.notes),
             ensemble_runs=None if row.reference else row.runs, runs_left_out=list(row.runs_left_out),
             scores={name: ScoreOut.model_validate(score) for name, score in row.scores.items()},
+            curve=None if row.curve is None else CurveOut.model_validate(row.curve),
         )
         for row in board.rows
     ]  # fmt: skip

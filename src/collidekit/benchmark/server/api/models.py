@@ -175,6 +175,9 @@ class RunOut(Out):
     energy_joules: float | None = Field(None, description="Estimate: CPU seconds times the stated power.")
     parameters: dict[str, Any] = {}
     rerun_of: int | None = None
+    reruns: list[int] = Field(
+        [], description="Runs that repeat this one and stay on the leaderboard; in the answer to withdraw only."
+    )
 
     @classmethod
     def of(cls, run: Run, place: QueuePlace | None = None) -> "RunOut":
@@ -185,7 +188,7 @@ class RunOut(Out):
             scores={name: ScoreOut(**score) for name, score in run.scores.items()} if run.scores else None,
             code_hash=run.code_hash, image_digest=run.image_digest, seed=run.seed, wall_seconds=run.wall_seconds,
             cpu_seconds=run.cpu_seconds, peak_memory_bytes=run.peak_memory, energy_joules=run.energy_joules,
-            parameters=run.parameters, rerun_of=run.rerun_of, score_notes=[],
+            parameters=run.parameters, rerun_of=run.rerun_of, reruns=[], score_notes=[],
         )  # fmt: skip
 
 
@@ -230,6 +233,19 @@ class WorkerOut(Out):
         )  # fmt: skip
 
 
+class CurveOut(Out):
+    """The ROC curve of an entry at some signal efficiencies, with its 68 % band."""
+
+    signal: str
+    background: str
+    signal_efficiency: list[float]
+    background_efficiency: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+    signal_rows: int
+    background_rows: int
+
+
 class BoardEntry(Out):
     """A row of a leaderboard."""
 
@@ -249,6 +265,7 @@ class BoardEntry(Out):
     ensemble_runs: int | None = Field(None, description="Trainings in the predictions.")
     runs_left_out: list[int] = Field([], description="Those of them that the outlier rule leaves out.")
     scores: dict[str, ScoreOut]
+    curve: CurveOut | None = Field(None, description="Only with ?curves=true, and of a metric of a ROC curve.")
 
 
 class Unranked(Out):
@@ -264,6 +281,7 @@ class ColumnOut(Out):
     direction: str
     precision: int | None
     ranks: bool = Field(description="Whether the metric decides the order.")
+    signal_efficiency: float | None = Field(None, description="The signal efficiency of a background rejection.")
 
 
 class BoardOut(Out):

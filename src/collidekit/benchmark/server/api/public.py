@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from collidekit.benchmark.definition import Benchmark
@@ -58,13 +58,17 @@ def show_benchmark(request: Request, benchmark: str, user: Anyone) -> BenchmarkO
     responses=problems(401, 403, 404),
     openapi_extra=OPTIONAL_TOKEN,
 )
-def show_leaderboard(request: Request, benchmark: str, phase: str, user: Anyone) -> Response:
+def show_leaderboard(
+    request: Request, benchmark: str, phase: str, user: Anyone,
+    curves: Annotated[bool, Query(description="Also the ROC curve of each entry.")] = False,
+) -> Response:  # fmt: skip
     """Return the leaderboard of a phase: the best run of each entry, ranked."""
     service = service_of(request)
     version = service.version(benchmark)
     if not service.sees_board(user, service.phase(version, phase)):
         raise HTTPException(403, f"the leaderboard of phase {phase!r} is hidden until the phase ends")
-    return answer_packed(request, service.boards.get(version, phase).content, "application/json")
+    shown = service.boards.get(version, phase)
+    return answer_packed(request, shown.with_curves if curves else shown.content, "application/json")
 
 
 def benchmark_out(service: Service, version: Version, user: User | None) -> BenchmarkOut:

@@ -67,8 +67,10 @@ def cancel_run(request: Request, run: RunId, user: Participant) -> RunOut:
 
 @routes.post("/runs/{run}/withdraw", responses=problems(401, 403, 404))
 def withdraw_run(request: Request, run: RunId, user: Participant) -> RunOut:
-    """Take a run from the leaderboard; it stays in the store."""
-    return RunOut.of(withdraw(service_of(request), run, user))
+    """Take a run from the leaderboard; it stays in the store. The answer names the runs that repeat it, which stay."""
+    service = service_of(request)
+    shown = RunOut.of(withdraw(service, run, user))
+    return shown.model_copy(update={"reruns": service.store.reruns(run)})
 
 
 @routes.post("/runs/{run}/members", responses=problems(401, 403, 404))

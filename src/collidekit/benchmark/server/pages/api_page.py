@@ -26,7 +26,14 @@ def show_api(request: Request, visitor: Annotated[Visitor, Depends(for_page(None
         for path, methods in described["paths"].items()
         for method, route in methods.items()
     ]  # fmt: skip
-    return page(service_of(request), "api.html", visitor, routes=found, here="api")
+    return page(
+        service_of(request),
+        "api.html",
+        visitor,
+        routes=found,
+        without_images=service_of(request).without_images(),
+        here="api",
+    )
 
 
 def _example(method: str, path: str, route: dict[str, Any], schemas: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
 from collidekit.benchmark.definition import Phase
-from collidekit.benchmark.scoring.labels import metric_label
+from collidekit.benchmark.scoring.labels import metric_labels
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.packed import answer_packed
 from collidekit.benchmark.server.pages.answers import page
@@ -40,10 +40,11 @@ def show_benchmark(request: Request, benchmark: str, visitor: Anyone) -> HTMLRes
     """Show a benchmark: its phases, metrics, rules and limits."""
     service = service_of(request)
     definition = service.version(benchmark).definition
+    labels = metric_labels(definition.metrics)
     phases = [_phase(service, visitor, name, phase) for name, phase in definition.phases.items()]
     return page(
         service, "benchmark.html", visitor, benchmark=definition, phases=phases, ranked_by=ranked_by(definition),
-        limits=limits_of(definition), metrics=[{"label": metric_label(one), "direction": one.direction, "settings": one.settings} for one in definition.metrics], can_submit=visitor.may(Role.PARTICIPANT), here="benchmarks",
+        limits=limits_of(definition), metrics=[{"label": labels[one.name], "direction": one.direction, "settings": one.settings} for one in definition.metrics], can_submit=visitor.may(Role.PARTICIPANT), here="benchmarks",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from markupsafe import Markup
 
 from collidekit.benchmark.duration import duration
-from collidekit.benchmark.scoring.labels import metric_label, score_notes, shown_score
+from collidekit.benchmark.scoring.labels import metric_labels, score_notes, shown_score
 from collidekit.benchmark.scoring.result import Score
 from collidekit.benchmark.server.access import Visitor, for_page
 from collidekit.benchmark.server.pages.answers import go_to, page
@@ -141,9 +141,10 @@ def _actions(run: Run, user: User | None) -> list[dict[str, str]]:
 def _scores(service: Service, run: Run) -> list[dict[str, Any]]:
     scores = run.scores or {}
     metrics = service.store.version(run.version_id).definition.metrics if scores else []
+    labels = metric_labels(metrics)
     return [
         {
-            "label": metric_label(one),
+            "label": labels[one.name],
             "score": shown_score(found := Score(**scores[one.name]), one.precision),
             "spread": found.spread,
         }

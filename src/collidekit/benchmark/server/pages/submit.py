@@ -138,7 +138,7 @@ def _page(
         longest_name=LONGEST_NAME, request_id=secrets.token_urlsafe(12), upload=size(service.settings.upload), here="benchmarks",
         limits=f"{limits['Time of each step']} for each step, {limits['Memory']} of memory and {limits['CPUs']} CPUs",
         allowance=f"You have {today} of {definition.phases[phase].submissions_per_day} submissions left today, {in_all} in this phase.",
-        can_preprocess=any(step.name == "preprocess" for step in definition.steps),
+        without_images=service.without_images(), can_preprocess=any(step.name == "preprocess" for step in definition.steps),
     )  # fmt: skip
 
 
