@@ -116,9 +116,7 @@ def build_pruner(name: str, warmup: int, epochs: int) -> BasePruner:
         return NopPruner()
     first = max(warmup, 1)
     if name == "halving":
-        return _Halving(
-            min_resource=first, reduction_factor=FACTOR, min_early_stopping_rate=0, bootstrap_count=0
-        )
+        return _Halving(min_resource=first, reduction_factor=FACTOR, min_early_stopping_rate=0, bootstrap_count=0)
     if name == "hyperband":
         found = _Hyperband(
             min_resource=first, max_resource=max(epochs, first), reduction_factor=FACTOR, bootstrap_count=0
