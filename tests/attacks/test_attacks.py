@@ -290,7 +290,8 @@ def test_nothing_to_attack() -> None:
         ("d0: fast", "factors.yaml: the factor of d0 is 'fast', not a number"),
         ("d0: .nan", "factors.yaml: the factor of d0 is nan, not a number"),
         ("- d0", "factors.yaml: must hold a factor for each feature, as in 'trk_d0: 2.0'"),
-        ("{", "factors.yaml: neither JSON nor YAML"),
+        ("{", "factors.yaml:1: not valid YAML"),
+        ("d0: 1\nd0: 2", "factors.yaml:2: 'd0' is given twice"),
     ],
 )
 def test_files_of_factors(build: Build, tmp_path: Path, text: str, said: str) -> None:

@@ -52,6 +52,8 @@ def test_a_site_file_overrides_its_profile(tmp_path: Path) -> None:
         ("system: slurm\nenvironment: {kind: venv}\n", "venv needs a path"),
         ("- slurm\n", "a site file has lines 'key: value'"),
         ("system: [\n", "not valid YAML"),
+        ("profile: slurm\nslurm: {account: a}\nslurm: {qos: b}\n", "site.yaml:3: 'slurm' is given twice"),
+        ("system: slurm\nslurm:\n  qos: a\n  qos: b\n", "site.yaml:4: 'qos' is given twice"),
         ("profile: [slurm]", "there is no profile"),
         ("profile: slurm\nresources: {training: {memory: 0 GB}}", "'0 GB' is zero; give more than 0"),
         ("profile: slurm\npoll: 0s", "'0s' is zero"),

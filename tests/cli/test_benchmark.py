@@ -97,7 +97,7 @@ def test_options_reach_the_sandbox_and_the_submission(tmp_path, sandbox):
     parameters = {mount.target: mount.source for mount in job.mounts}["/data/parameters.json"]
     assert json.loads(Path(parameters).read_text()) == {"depth": 3, "cuts": [1, 2.5]}
     assert "write it as NAME=VALUE" in run("run", tmp_path / "b", tmp_path / "s", "--set", "depth", code=2)
-    for value in ("2026-13-45", "[" * 5000, "'"):
+    for value in ("2026-13-45", "[" * 5000, "'", "{a: 1, a: 2}"):
         said = run("run", tmp_path / "b", tmp_path / "s", "--set", f"depth={value}", code=2)
         assert "is not valid YAML" in " ".join(said.split())
     assert "there is no phase 'pubic' (did you mean 'public'?)" in " ".join(

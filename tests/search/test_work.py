@@ -47,6 +47,35 @@ def test_a_seed_gives_the_same_trials_also_where_the_search_was_stopped_between(
     assert len({trial.settings["learning_rate"] for trial in one}) == 14
 
 
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [("random", "median"), ("tpe", "median"), ("tpe", "halving"), ("tpe", "hyperband")],
+)
+def test_an_interrupted_search_draws_the_same_trials(sampler: str, pruner: str, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    more = {"sampler": sampler, "pruner": pruner, "epochs": 3, "warmup": 0, "trials": 24}
+    one = search(plan(tmp_path / "a", **more), tmp_path)
+    settings = plan(tmp_path / "b", **more)
+    left = [7, 11, 14, 3]
+
+    def each(values: dict[str, Any], epoch: int) -> None:
+        left[0] -= 1
+        if not left[0]:
+            left.pop(0)
+            raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            search(settings, tmp_path, quadratic(tmp_path, each))
+    study = open_study(settings)  # and a process that ends at once
+    trial = study.ask(fixed_distributions=settings.space.distributions())
+    trial.set_user_attr("worker", {**this_process(), "began": "1"})
+    found = search(settings, tmp_path)
+    assert [trial.state for trial in found].count("lost") == 4
+    assert outcome(one) == outcome([trial for trial in found if trial.state != "lost"])
+
+
 def test_tpe_finds_the_minimum_better_than_its_first_draws(tmp_path: Path) -> None:
     found = search(plan(tmp_path, sampler="tpe", trials=40), tmp_path)
     first = min(trial.value or 0.0 for trial in found[:10])

@@ -242,6 +242,7 @@ def test_momenta_from_sine_and_cosine_in_mev(tmp_path: Path) -> None:
         ("REGRESSIONS:", "REGRESSIONS: {EVENT: m}", r"EVENT must be a list of names|must be a list of names"),
         ("[q1, q2, b]\n  t2", "[q1, q2, c]\n  t2", r"EVENT has t1/c, but the file has no positions TARGETS/t1/c"),
         ("GLOBAL:", "GLOBAL: {Met: }", r"event.yaml:5: Met has no features"),
+        ("REGRESSIONS:", "REGRESSIONS: {EVENT: [m], EVENT: [n]}", r"'EVENT' is given twice"),
         ("INPUTS:", "inputs:", r"is not an event file of SPANet"),
     ],
 )  # fmt: skip

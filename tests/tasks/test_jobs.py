@@ -113,16 +113,49 @@ def test_the_words_of_a_command_for_its_job() -> None:
     ("words", "kind"),
     [
         (["simulate", "moons", "-n", "10", "-o", "m.root"], "simulate --workers 1 moons -n 10 -o m.root"),
-        (["predict", "m.pt", "a.root", "-o", "p.root"], "predict m.pt a.root -o p.root"),
-        (["robustness", "m.pt", "-f", "a.root"], "robustness m.pt -f a.root"),
+        (["predict", "top-tagging/pfn", "a.root", "-o", "p.root"], "predict top-tagging/pfn a.root -o p.root"),
+        (["predict", "top-tagging/pfn", "root://host//a/*.root", "-o", "p.root"],
+         "predict top-tagging/pfn 'root://host//a/*.root' -o p.root"),
+        (["robustness", "top-tagging/pfn", "-f", "a.root"], "robustness top-tagging/pfn -f a.root"),
     ],
-)
-def test_commands_that_become_one_job(words: list[str], kind: str, tmp_path: Path) -> None:
+)  # fmt: skip
+def test_commands_that_become_one_job(
+    words: list[str], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.root").write_text("not read here")
     done = invoke([*words, "--on", "htcondor", "--dry-run"], tmp_path)
     assert done.exit_code == 0, done.output
     assert f" -m collidekit {kind}\n" in done.output
     assert "request_memory = 4096MB" in done.output
     assert "has an effect only with --on or --site; give one of them" in invoke([*words, "--dry-run"], tmp_path).output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["predict", "nosuch.pt", "a.root", "-o", "p.root"], "nosuch.pt: there is no such checkpoint"),
+        (["predict", "top-tagging/pfn", "b.root", "-o", "p.root"], "b.root: there is no such file"),
+        (["predict", "top-tagging/pfn", "empty.root", "-o", "p.root"], "empty.root: is empty"),
+        (["predict", "top-tagging/pfn", "a.root", "-o", "p.csv"], "p.csv: predictions are written as"),
+        (["robustness", "nosuch.pt", "-f", "a.root"], "nosuch.pt: there is no such checkpoint"),
+        (["robustness", "top-tagging/pfn", "-f", "b.root"], "b.root: there is no such file"),
+        (["robustness", "top-tagging/pfn", "-f", "a.root", "--attacks", "nois"], "nois"),
+        (["robustness", "top-tagging/pfn", "-f", "a.root", "-o", "a.root"], "a.root: is a file"),
+        (["simulate", "moonz", "-n", "10", "-o", "m.root"], "unknown sample 'moonz'"),
+        (["simulate", "moons", "-n", "10", "-o", "no/m.root"], "the folder no does not exist"),
+    ],
+)
+def test_a_mistake_is_found_before_the_job(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.root").write_text("not read here")
+    (tmp_path / "empty.root").touch()
+    done = invoke([*words, "--on", "htcondor", "--dry-run"], tmp_path)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "-m collidekit" not in done.output
 
 
 def test_too_little_memory_or_time_is_named_before_anything_is_sent(

@@ -124,7 +124,9 @@ def test_two_workers_share_the_trials(place: Path) -> None:
     assert "Training pfn" in "".join(path.read_text() for path in logs)
 
 
-def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_trial_stands_in_the_table(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     make = TrainingTask.make
 
     def failing(task: TrainingTask) -> None:
@@ -139,6 +141,7 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
         ("failed", "the loss of epoch 1 is nan"),
         ("complete", ""),
     ]
+    assert "1 of 2 trials failed, see trials.csv" in capsys.readouterr().out
     assert "1 of 2 trials failed" in (task.folder / "search.html").read_text()
     with pytest.raises(CollidekitError, match="no trial of the search was completed; the first error: the loss"):
         run_search(search(place, "learning_rate: [0.1, 0.2]", batch_size=32, trials=2))
@@ -147,12 +150,16 @@ def test_a_failed_trial_stands_in_the_table(place: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("text", "given", "said"),
     [
-        ("batch_size: {low: 0, high: 4}", {}, r"space.yaml:1: batch_size = 0: --batch-size"),
+        ("batch_size: {low: 0, high: 4}", {}, r"space.yaml:1: batch_size = 0: Input should be"),
+        ("batch_size: [128, 1e2]", {}, r"space.yaml:1: batch_size = 1e2: '1e2' is not a whole number$"),
+        ("\nattack: [nominal, fgsm]", {}, r"space.yaml:2: attack = fgsm: .* would change nothing; give --set attack_magnitude$"),
         ("learning_rate: [0.1, fast]", {}, r"space.yaml:1: learning_rate = fast"),
         ("model_options.g: [1, 2]", {}, r"space.yaml:1: model_options.g = 1: network pfn: no option 'g'"),
         ("analysis.inputs.constituents.limit: [0, 4]", {}, r"space.yaml:1: analysis.inputs.constituents.limit = 0"),
-        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: is also given by --epochs"),
+        ("epochs: [1, 2]", {"epochs": 3}, "space.yaml:1: epochs: is also given by --set epochs; give"),
         ("label_smoothing: [0, 0.1]", {}, "val_loss cannot be compared between values of label_smoothing"),
+        ("analysis.inputs.constituents.features: [[part_x], [nosuch]]", {},
+         r"space.yaml:1: analysis.inputs.constituents.features = \['nosuch'\]: .*no branch or variable 'nosuch'"),
         (SPACE, {"metric": "train_loss"}, "not measured on the validation set"),
         (SPACE, {"metric": "val_gain"}, "is neither a loss nor an accuracy"),
         (SPACE, {"direction": "up"}, "neither minimize nor maximize"),

@@ -5,10 +5,9 @@ from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from collidekit.analysis.load import Lines, YamlLoader
+from collidekit.analysis.load import Lines, parse_yaml
 from collidekit.batch.units import Memory, Time
 from collidekit.errors import CollidekitError, did_you_mean
 
@@ -137,18 +136,12 @@ def _read(path: Path, known: dict[str, str]) -> Site:
 
 
 def _parsed(text: str, path: str) -> tuple[dict[str, Any], Lines]:
-    try:
-        root, content = yaml.compose(text, Loader=YamlLoader), yaml.load(text, Loader=YamlLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise CollidekitError(
-            f"{path}:{mark.line + 1 if mark else 1}: not valid YAML ({getattr(error, 'problem', error)})"
-        ) from None
+    content, lines = parse_yaml(text, path, "a site file")
     if not isinstance(content, dict):
         raise CollidekitError(
             f"{path}:1: a site file has lines 'key: value', such as 'profile: slurm'; see docs/cluster.md"
         )
-    return content, Lines(path, root)
+    return content, lines
 
 
 def _merged(base: Any, own: Any) -> Any:

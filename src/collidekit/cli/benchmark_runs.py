@@ -301,9 +301,7 @@ def _runs(numbers: list[int]) -> str:
 
 def _values(given: list[str] | None) -> dict[str, Any]:
     """Return parameters from texts NAME=VALUE with YAML values."""
-    import yaml
-
-    from collidekit.analysis.load import YamlLoader
+    from collidekit.analysis.load import parse_yaml
     from collidekit.errors import CollidekitError
 
     found = {}
@@ -312,7 +310,7 @@ def _values(given: list[str] | None) -> dict[str, Any]:
         if not sign:
             raise CollidekitError(f"--set {text}: write it as NAME=VALUE")
         try:
-            found[name.strip()] = yaml.load(value, Loader=YamlLoader)
-        except (yaml.YAMLError, ValueError, RecursionError):  # such as the date 2026-13-45
+            found[name.strip()] = parse_yaml(value, "--set", "YAML")[0]
+        except CollidekitError:  # such as the date 2026-13-45
             raise CollidekitError(f"--set {name}: {value!r} is not valid YAML") from None
     return found

@@ -260,32 +260,41 @@ def predict(
 
     Writes one file. An existing file is replaced when the new one is complete.
     """
-    if done_by_job("inference", out, on, site, dry_run):
-        return
     from rich.console import Console
 
     from collidekit.inference.combination import check_combination
     from collidekit.inference.run_folder import with_members
+    from collidekit.readers.files import check_local_files
     from collidekit.runtime.folder import all_bundles
 
     first, *more = with_members([checkpoint, *(others or ())])
     if not more and (combine or members):
         raise CollidekitError("--combine and --members need an ensemble: name more checkpoints with --with")
     how = check_combination(combine or "mean")
+    if on or site:
+        check_local_files(files, skip_bad_files)
     if all_bundles([first, *more]):
-        from collidekit.runtime.predict_to_file import predict_bundles_to_file
+        from collidekit.runtime.predict_to_file import check_bundle_prediction, predict_bundles_to_file
 
         if calibrated:
             raise CollidekitError(
                 "--calibrated: does not apply to a bundle; leave it out, and use collidekit export --calibrated to "
                 "make a bundle with calibrated probabilities"
             )
+        if on or site:
+            check_bundle_prediction([first, *more], files, out, analysis, threads)
+        if done_by_job("inference", out, on, site, dry_run):
+            return
         done = predict_bundles_to_file(
             [first, *more], files, out, analysis, batch_size, skip_bad_files, threads, how, members, allow_training_rows
         )
     else:
-        from collidekit.inference.predict_to_file import predict_to_file
+        from collidekit.inference.predict_to_file import check_prediction, predict_to_file
 
+        if on or site:
+            check_prediction([first, *more], files, out, analysis, calibrated)
+        if done_by_job("inference", out, on, site, dry_run):
+            return
         done = predict_to_file(
             first,
             files,

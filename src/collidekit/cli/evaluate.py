@@ -281,18 +281,25 @@ def robustness(
 
     Writes robustness.json, pictures and the page robustness.html into a folder.
     """
-    if done_by_job("attacks", out / "robustness.html", on, site, dry_run):
-        return
     import torch
     from rich.console import Console
 
+    from collidekit.errors import CollidekitError
     from collidekit.evaluation.robustness.study import run_study
+    from collidekit.readers.files import check_local_files
     from collidekit.tasks.attacks import attack_settings
-    from collidekit.tasks.robustness import attack_plan, numbers, show, study_of_models
+    from collidekit.tasks.robustness import attack_plan, load_models, numbers, show, study_of_models
 
     if threads:
         torch.set_num_threads(threads)
     plan = attack_plan(attacks.split(","), numbers(magnitudes.split(",")), attack_settings(settings or ()))
+    if out.exists() and not out.is_dir():
+        raise CollidekitError(f"{out}: is a file; name a folder to write to")
+    if on or site:
+        check_local_files(files)
+        load_models(runs, analysis)
+    if done_by_job("attacks", out / "robustness.html", on, site, dry_run):
+        return
     study = study_of_models(runs, files, plan, shown, rows, analysis, allow_training_rows)
     show(run_study(study, out), study.title, list(study.analysis.discriminators))
     Console(soft_wrap=True).print(

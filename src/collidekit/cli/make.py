@@ -53,12 +53,19 @@ def simulate(
     tth-semileptonic are written as HDF5 in SPANet's layout, to a file name that ends in .h5 or .hdf5. jet-flavour can
     also be written to .json.gz: JSON lines in the layout of the public data of arXiv 1607.08633.
     """
-    if done_by_job("simulation", out, on, site, dry_run, "--workers"):
-        return
+    from collidekit.readers.files import check_local_files
     from collidekit.simulation import simulate as make
     from collidekit.simulation.samples import find_sample, parse_settings
+    from collidekit.simulation.simulate import check_simulation
 
-    written = make(sample, out, jets, seed, workers, mantissa_bits, parse_settings(settings or []), source)
+    given = parse_settings(settings or [])
+    if on or site:
+        check_simulation(sample, out, jets, seed, workers, mantissa_bits, given, source)
+        if source is not None:
+            check_local_files([str(source)])
+    if done_by_job("simulation", out, on, site, dry_run, "--workers"):
+        return
+    written = make(sample, out, jets, seed, workers, mantissa_bits, given, source)
     typer.echo(f"{jets:,} {sample} {find_sample(sample).rows}: {written}")
 
 

@@ -16,7 +16,7 @@ def check_output(output: Path, files: Sequence[str], others: Sequence[str | Path
 
     ``others`` are further files that are read: lists of files, checkpoints, the analysis.
     """
-    inputs = [path for path in expand(list(files)) if not is_url(path)]
+    inputs = [path for path in expand(list(files), ask_servers=False) if not is_url(path)]
     lists = [name for name in files if name.endswith(".txt") and not is_url(name)]
     for path in [*inputs, *lists, *map(str, others)]:
         if _same(output, Path(path)):

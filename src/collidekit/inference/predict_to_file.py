@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from collidekit.analysis.load import read_analysis
+from collidekit.analysis.same_inputs import check_same_inputs
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
@@ -21,7 +22,25 @@ from collidekit.inference.seen import Refusal, SeenRows, content_of_paths
 from collidekit.progress import counting
 from collidekit.readers import expand
 from collidekit.shipped import find_analysis
-from collidekit.training.checkpoint import find_checkpoint
+from collidekit.training.checkpoint import Checkpoint, find_checkpoint
+
+
+def check_prediction(
+    names: Sequence[str | Path], files: Sequence[str], output: Path, analysis: str | None, use_temperature: bool
+) -> tuple[dict[str, Checkpoint], Plan | None]:
+    """Return the checkpoints and the other analysis of a prediction; raise the errors that are found without the rows."""
+    output_suffix(output)
+    if os.path.isdir(output):
+        raise CollidekitError(f"{output}: is a folder; name a file to write")
+    check_output(output, files, [find_checkpoint(name) for name in names])
+    loaded = load_members(names)
+    if use_temperature:
+        for name, member in loaded.items():
+            required_temperature(member.temperature, name)
+    plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+    for name, member in loaded.items() if plan else ():
+        check_same_inputs(Path(name), member.analysis, plan.analysis)  # type: ignore[union-attr]
+    return loaded, plan
 
 
 def predict_to_file(
@@ -45,15 +64,7 @@ def predict_to_file(
     With ``use_temperature``, the probabilities of each member are calibrated with its own temperature. Training rows of
     the members that predict them are an error, unless ``allow_training_rows`` is true.
     """
-    output_suffix(output)
-    if os.path.isdir(output):
-        raise CollidekitError(f"{output}: is a folder; name a file to write")
-    check_output(output, files, [find_checkpoint(name) for name in (checkpoint, *others)])
-    loaded = load_members([checkpoint, *others])
-    if use_temperature:
-        for name, member in loaded.items():
-            required_temperature(member.temperature, name)
-    plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+    loaded, plan = check_prediction([checkpoint, *others], files, output, analysis, use_temperature)
     if threads:
         torch.set_num_threads(threads)
     begun, counts = time.monotonic(), NotFinite()

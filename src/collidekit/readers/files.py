@@ -19,17 +19,19 @@ LONGEST_LINE = 1 << 16
 """Largest number of bytes in a line of a list of files."""
 
 
-def expand(patterns: Sequence[str] | str) -> list[str]:
+def expand(patterns: Sequence[str] | str, ask_servers: bool = True) -> list[str]:
     """Return the files that match patterns, in the order of the patterns; files of one glob are sorted.
 
     A pattern is a path or a URL, a glob of them (``data/*.root``, ``**`` for all folders below), or a ``.txt`` file with
     one pattern per line (``#`` begins a comment; paths are relative to the list). A pattern without a match and a file
-    that is given twice are errors.
+    that is given twice are errors. Without ``ask_servers``, a glob in a URL is returned as it is.
     """
     paths: list[str] = []
     said: dict[str, str] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        for path, origin in _listed(pattern) if pattern.endswith(".txt") and not is_url(pattern) else _matched(pattern):
+        in_list = pattern.endswith(".txt") and not is_url(pattern)
+        found = _listed(pattern, ask_servers) if in_list else _matched(pattern, ask_servers)
+        for path, origin in found:
             file = path if is_url(path) else os.path.realpath(path)
             if file in said:
                 raise CollidekitError(f"{path}: is given twice, by {said[file]} and by {origin}; give each file once")
@@ -40,7 +42,7 @@ def expand(patterns: Sequence[str] | str) -> list[str]:
     return paths
 
 
-def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
+def _matched(pattern: str, ask_servers: bool, origin: str = "") -> Iterator[tuple[str, str]]:
     """Yield each file of a pattern, and the place where it was named."""
     origin = origin or repr(pattern)
     if is_url(pattern):
@@ -48,7 +50,7 @@ def _matched(pattern: str, origin: str = "") -> Iterator[tuple[str, str]]:
             check_protocol(pattern)
         except CollidekitError as error:
             raise CollidekitError(f"{error}" + ("" if origin == repr(pattern) else f" (named in {origin})")) from None
-        found = trying(pattern, lambda: matches(pattern)) if is_glob(pattern) else [pattern]
+        found = trying(pattern, lambda: matches(pattern)) if is_glob(pattern) and ask_servers else [pattern]
     else:
         pattern = os.path.expanduser(pattern)
         found = _local(pattern)
@@ -74,14 +76,14 @@ def _local(pattern: str) -> list[str]:
     return sorted(found)
 
 
-def _listed(path: str) -> Iterator[tuple[str, str]]:
+def _listed(path: str, ask_servers: bool) -> Iterator[tuple[str, str]]:
     """Yield each file of a list of files."""
     check(path)
     for number, line in enumerate(_lines(path), 1):
         if entry := line.split("#")[0].strip():
             if not is_url(entry):
                 entry = os.path.join(os.path.dirname(path), os.path.expanduser(entry))
-            yield from _matched(entry, f"{path}, line {number}")
+            yield from _matched(entry, ask_servers, f"{path}, line {number}")
 
 
 def _lines(path: str) -> Iterator[str]:
@@ -100,6 +102,13 @@ def _lines(path: str) -> Iterator[str]:
                 yield content.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError:
                 raise CollidekitError(f"{path}, line {number}: is not UTF-8; is it a list of files?") from None
+
+
+def check_local_files(patterns: Sequence[str], skip_bad_files: bool = False) -> None:
+    """Raise an error for a local file that is missing or cannot be read; URLs are not opened."""
+    for path in expand(patterns, ask_servers=False):
+        if not is_url(path) and not skip_bad_files:
+            check(path)
 
 
 def file_id(path: str) -> dict[str, int | float | str]:

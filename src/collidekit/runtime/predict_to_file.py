@@ -19,6 +19,19 @@ from collidekit.runtime.schema import SCHEMA
 from collidekit.shipped import find_analysis
 
 
+def check_bundle_prediction(
+    names: Sequence[str], files: Sequence[str], output: Path, analysis: str | None, threads: int | None
+) -> tuple[dict[str, Bundle], Plan | None]:
+    """Return the bundles and the other analysis of a prediction; raise the errors that are found without the rows."""
+    output_suffix(output)
+    if os.path.isdir(output):
+        raise CollidekitError(f"{output}: is a folder; name a file to write")
+    bundles = _open(names, threads or 1)
+    own = [bundle.path / name for bundle in bundles.values() for name in (SCHEMA, *bundle.members)]
+    check_output(output, files, own)
+    return bundles, None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+
+
 def predict_bundles_to_file(
     names: Sequence[str],
     files: Sequence[str],
@@ -35,13 +48,7 @@ def predict_bundles_to_file(
 
     Rows that a graph was trained on are an error, unless ``allow_training_rows`` is true.
     """
-    output_suffix(output)
-    if os.path.isdir(output):
-        raise CollidekitError(f"{output}: is a folder; name a file to write")
-    bundles = _open(names, threads or 1)
-    own = [bundle.path / name for bundle in bundles.values() for name in (SCHEMA, *bundle.members)]
-    check_output(output, files, own)
-    plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+    bundles, plan = check_bundle_prediction(names, files, output, analysis, threads)
     begun, counts = time.monotonic(), NotFinite()
     found: dict[str, BundlePredictions] = {}
     title = f"Predicting with {len(bundles)} bundles" if len(bundles) > 1 else "Predicting"

@@ -50,7 +50,9 @@ def best_table(found: Sequence[TrialRecord], plan: SearchPlan) -> Table:
 
     header, rows = cells(found, plan)
     spread = ", mean ± standard deviation over seeds" if len(plan.seeds) > 1 else ""
-    table = Table(title=f"Best trials, validation rows{spread}")
+    failed = sum(trial.state == "failed" for trial in found)
+    caption = f"{failed} of {len(found)} trials failed, see trials.csv" if failed else None
+    table = Table(title=f"Best trials, validation rows{spread}", caption=caption)
     for name in header:
         table.add_column(escape(name), justify="right", overflow="fold")
     for row in rows:

@@ -1,7 +1,7 @@
 """Trials of a study: which ones count, which ones were lost, and a record of each for tables and plots."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -11,6 +11,10 @@ from collidekit.search.owner import BEAT, OWNER, is_lost
 
 LOST, SURPLUS, RETRY, ERROR, COST = "lost", "surplus", "retry of", "error", "cost"
 """Attributes of trials: process ended; more trials than requested; number of the repeated trial; reason of a failure; cost."""
+BEFORE = "lost before"
+"""Attribute: number of times that the settings were lost."""
+DRAW = "draw"
+"""Attribute: index of the draw of the settings. A repeated trial has the index of the first one, and a lost or surplus one uses up none."""
 
 
 @frozen
@@ -40,10 +44,26 @@ class TrialRecord:
 
 def counts(trial: Any) -> bool:
     """Return whether a trial counts as one of the requested trials: it is not waiting, lost or surplus."""
-    return trial.state.name != "WAITING" and not _is_lost(trial) and SURPLUS not in trial.user_attrs
+    return trial.state.name != "WAITING" and not is_repeated(trial) and SURPLUS not in trial.user_attrs
 
 
-def _is_lost(trial: Any) -> bool:
+def draw_of(trial: Any, trials: Callable[[], Sequence[Any]]) -> int:
+    """Return the index of the draw of a trial; ``trials`` returns all trials of the study."""
+    told = trial.user_attrs
+    if DRAW in told or RETRY in told or trial.state.name != "RUNNING":
+        return int(told.get(DRAW, told.get(RETRY, trial.number)))
+    drawn = (
+        other
+        for other in trials()
+        if other.number < trial.number
+        and not other.user_attrs.keys() & {RETRY, SURPLUS}
+        and (other.params or not is_repeated(other))
+    )
+    return 1 + max((int(other.user_attrs.get(DRAW, other.number)) for other in drawn), default=-1)
+
+
+def is_repeated(trial: Any) -> bool:
+    """Return whether a trial was lost, so that another trial has its settings or its place."""
     return LOST in trial.user_attrs and trial.state.name == "FAIL"
 
 
@@ -59,7 +79,7 @@ def _record(trial: Any, space: Any) -> TrialRecord:
     cost = told.get(COST) or told.get(BEAT, {})
     return TrialRecord(
         number=trial.number,
-        state="lost" if _is_lost(trial) else names[trial.state.name],
+        state="lost" if is_repeated(trial) else names[trial.state.name],
         settings=space.values(drawn) if drawn.keys() >= set(space.names) else {},
         value=trial.value if trial.state.name in ("COMPLETE", "PRUNED") else None,
         figures=told.get("figures", {}),
@@ -88,7 +108,7 @@ def release(study: Any, trial: Any, why: str, retries: int | None = None) -> boo
     stored = storage.get_trial(identity)
     if stored.state.name != "RUNNING":
         return False
-    before = stored.user_attrs.get("lost before", 0)
+    before = stored.user_attrs.get(BEFORE, 0)
     again = retries is None or before < retries
     try:
         storage.set_trial_user_attr(identity, LOST if again else ERROR, why)
@@ -97,8 +117,9 @@ def release(study: Any, trial: Any, why: str, retries: int | None = None) -> boo
     except optuna.exceptions.UpdateFinishedTrialError:
         return False
     if again and stored.params:
-        first = stored.user_attrs.get(RETRY, number)
-        study.enqueue_trial(stored.params, user_attrs={RETRY: first, "lost before": before + (retries is not None)})
+        told = {RETRY: stored.user_attrs.get(RETRY, number), BEFORE: before + (retries is not None)}
+        draw = {DRAW: stored.user_attrs[DRAW]} if DRAW in stored.user_attrs else {}
+        study.enqueue_trial(stored.params, user_attrs={**told, **draw})
     return True
 
 

@@ -21,7 +21,7 @@ from collidekit.search.measured import (
 from collidekit.search.owner import BEAT, OWNER, Heartbeat, this_process
 from collidekit.search.storage import storage_errors
 from collidekit.search.study import SearchPlan
-from collidekit.search.trials import COST, ERROR, SURPLUS, counts, release, release_lost
+from collidekit.search.trials import BEFORE, COST, DRAW, ERROR, RETRY, SURPLUS, counts, release, release_lost
 from collidekit.training.stopping import StoppedError
 
 LONGEST_WAIT = 5.0
@@ -49,7 +49,7 @@ def work(study: Any, plan: SearchPlan, train: Train, say: Say = lambda text: Non
                 trial.set_user_attr(SURPLUS, True)
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if given := _queued_settings(study, trial):
-                    kept = ("retry of", "lost before")
+                    kept = (RETRY, BEFORE, DRAW)
                     study.enqueue_trial(given, user_attrs={k: v for k, v in trial.user_attrs.items() if k in kept})
                 if plan.sampler == "grid" and not given:
                     return

@@ -33,6 +33,11 @@ class Sample:
     settings: Mapping[str, float] = field(default_factory=dict)  # settings of the sample with their defaults
     is_hdf5: bool = False  # whether columns are datasets of an HDF5 file, named by their path, or branches of a tree
 
+    @property
+    def missing(self) -> list[str]:
+        """Return the names of the packages that the sample needs and that are not installed."""
+        return [module for module in self.requires if find_spec(module) is None]
+
 
 OF_MOONS = {name: value for name, value in asdict(Moons()).items() if name not in OF_THE_ANALYSIS}
 
@@ -46,14 +51,18 @@ SAMPLES = {
 }
 
 
-def find_sample(name: str) -> Sample:
-    """Return a sample by its name. Raises CollidekitError for an unknown name, or if a package is missing."""
+def named_sample(name: str) -> Sample:
+    """Return a sample by its name, also if a package is missing. Raises CollidekitError for an unknown name."""
     if name not in SAMPLES:
         known = ", ".join(SAMPLES)
         raise CollidekitError(f"unknown sample {name!r}{did_you_mean(name, list(SAMPLES))}; known are {known}")
-    sample = SAMPLES[name]
-    missing = [module for module in sample.requires if find_spec(module) is None]
-    if missing:
+    return SAMPLES[name]
+
+
+def find_sample(name: str) -> Sample:
+    """Return a sample by its name. Raises CollidekitError for an unknown name, or if a package is missing."""
+    sample = named_sample(name)
+    if missing := sample.missing:
         raise CollidekitError(
             f"simulation of {name} needs {' and '.join(missing)}, which is not installed: pip install 'collidekit[simulate]'"
         )
@@ -62,7 +71,7 @@ def find_sample(name: str) -> Sample:
 
 def check_settings(name: str, given: Mapping[str, float]) -> None:
     """Raise CollidekitError for a setting that the sample does not have, or for an invalid value."""
-    known = find_sample(name).settings
+    known = named_sample(name).settings
     for setting in given:
         if name == "moons" and setting in OF_THE_ANALYSIS:
             raise CollidekitError(
@@ -72,8 +81,8 @@ def check_settings(name: str, given: Mapping[str, float]) -> None:
         if setting not in known:
             there = f"; it has {', '.join(known)}" if known else "; it has none"
             raise CollidekitError(f"{name} has no setting {setting!r}{did_you_mean(setting, list(known))}{there}")
-    if given:
-        find_sample(name).generate(1, np.random.default_rng(0), **given)
+    if given and not named_sample(name).missing:
+        named_sample(name).generate(1, np.random.default_rng(0), **given)
 
 
 def parse_settings(words: Sequence[str]) -> dict[str, float]:

@@ -15,9 +15,42 @@ from collidekit.simulation.hdf5_output import is_hdf5, write_hdf5
 from collidekit.simulation.jobs import plan, run
 from collidekit.simulation.metadata import describe_simulated
 from collidekit.simulation.output import check_output, write_tree
-from collidekit.simulation.samples import check_settings, find_sample
+from collidekit.simulation.samples import Sample, check_settings, find_sample, named_sample
 
 MAX_SEED = 2**31 - 1
+
+
+def check_simulation(
+    sample: str,
+    output: Path,
+    jets: int,
+    seed: int = 1,
+    workers: int = 1,
+    mantissa_bits: int | None = None,
+    settings: Mapping[str, float] | None = None,
+    source: Path | None = None,
+) -> Sample:
+    """Return the sample; raise the errors of `simulate` that are found without a simulation and without its packages."""
+    chosen = named_sample(sample)
+    check_settings(sample, settings or {})
+    _check_range(chosen.rows, jets, 1, 10**9)
+    _check_range("seed", seed, 0, MAX_SEED)
+    _check_range("workers", workers, 1, 1024)
+    if mantissa_bits is not None:
+        _check_range("mantissa bits", mantissa_bits, 1, 23)
+        if chosen.is_hdf5:
+            raise CollidekitError(
+                f"{sample}: mantissa bits cannot be set, because it has no ragged collections; its file is compressed"
+            )
+    output = Path(output)
+    check_output(output)
+    if (is_lines(output) or source) and sample != "jet-flavour":
+        what = "--from is" if source else f"{output.name}: JSON lines are"
+        raise CollidekitError(f"{what} for the sample jet-flavour, not for {sample}")
+    if chosen.is_hdf5 != is_hdf5(output):
+        wanted = ".h5 or .hdf5" if chosen.is_hdf5 else ".root"
+        raise CollidekitError(f"{output.name}: the name of a file of {sample} must end in {wanted}")
+    return chosen
 
 
 def simulate(
@@ -42,26 +75,9 @@ def simulate(
     `settings` are the settings of the sample. `mantissa_bits` (1 to 23) rounds the floats of the collections, for smaller files. With more
     than one worker, a script must call this function under `if __name__ == "__main__":`.
     """
-    chosen = find_sample(sample)
-    check_settings(sample, settings or {})
-    _check_range(chosen.rows, jets, 1, 10**9)
-    _check_range("seed", seed, 0, MAX_SEED)
-    _check_range("workers", workers, 1, 1024)
-    if mantissa_bits is not None:
-        _check_range("mantissa bits", mantissa_bits, 1, 23)
-        if chosen.is_hdf5:
-            raise CollidekitError(
-                f"{sample}: mantissa bits cannot be set, because it has no ragged collections; its file is compressed"
-            )
+    find_sample(sample)
+    chosen = check_simulation(sample, output, jets, seed, workers, mantissa_bits, settings, source)
     output = Path(output)
-    check_output(output)
-    if (is_lines(output) or source) and sample != "jet-flavour":
-        what = "--from is" if source else f"{output.name}: JSON lines are"
-        raise CollidekitError(f"{what} for the sample jet-flavour, not for {sample}")
-    if chosen.is_hdf5 != is_hdf5(output):
-        wanted = ".h5 or .hdf5" if chosen.is_hdf5 else ".root"
-        raise CollidekitError(f"{output.name}: the name of a file of {sample} must end in {wanted}")
-
     parts: Iterable[Columns] = (
         read_tree(source, jets) if source else run(plan(sample, seed, jets, settings or {}), workers)
     )

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from collidekit.analysis.load import Lines, YamlLoader
+from collidekit.analysis.load import Lines, parse_yaml
 from collidekit.errors import CollidekitError
 
 OPTIONS = ("none", "log", "normalize", "log_normalize")
@@ -66,14 +64,13 @@ def read_event_file(path: Path) -> EventFile:
     """Read and check an event file. Raises CollidekitError with the line of an error."""
     try:
         text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=YamlLoader), yaml.load(text, Loader=YamlLoader)
     except FileNotFoundError:
         raise CollidekitError(f"{path}: this event file does not exist") from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise CollidekitError(
             f"{path}: is not an event file of SPANet ({' '.join(str(error).split())[:160]})"
         ) from None
-    lines = Lines(str(path), root)
+    content, lines = parse_yaml(text, str(path), "an event file of SPANet")
     if not isinstance(content, dict) or not isinstance(content.get("INPUTS"), dict) or "EVENT" not in content:
         raise CollidekitError(
             f"{path}: is not an event file of SPANet: it has no INPUTS and EVENT. Do not give an analysis file to init"

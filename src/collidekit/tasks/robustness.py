@@ -11,6 +11,7 @@ from attrs import evolve
 from rich.console import Console
 
 from collidekit.analysis.same_inputs import check_same_inputs
+from collidekit.analysis.scope import Plan
 from collidekit.attacks.build import ATTACKS
 from collidekit.attacks.settings import AttackSettings
 from collidekit.dataset.loader import Dataset, Loader
@@ -176,20 +177,8 @@ def show(points: Sequence[Point], title: str, discriminators: Sequence[str]) -> 
         console.print(robustness_table(lines, name, f"{title}, {name}"))
 
 
-def study_of_models(
-    names: Sequence[str],
-    files: Sequence[str],
-    plan: AttackPlan,
-    shown: float,
-    limit: int,
-    layout: str | None = None,
-    allow_training_rows: bool = False,
-) -> Study:
-    """Return a study of checkpoints, folders of trainings or bundled models, on rows of files.
-
-    ``layout`` is another analysis with the same inputs and classes, for files of another layout. Rows of the training
-    set of any tagger are an error without ``allow_training_rows``.
-    """
+def load_models(names: Sequence[str], layout: str | None = None) -> tuple[list[tuple[Path, Checkpoint]], Plan]:
+    """Return the checkpoints of a study, and the analysis that reads the files; raise an error if they do not fit together."""
     loaded: list[tuple[Path, Checkpoint]] = []
     for name in names:
         path = find_checkpoint(name)
@@ -204,6 +193,25 @@ def study_of_models(
         raise CollidekitError(
             f"{analysis.name}: has no discriminators, so there is no AUC to measure; add 'discriminators:' to the analysis file"
         )
+    return loaded, used
+
+
+def study_of_models(
+    names: Sequence[str],
+    files: Sequence[str],
+    plan: AttackPlan,
+    shown: float,
+    limit: int,
+    layout: str | None = None,
+    allow_training_rows: bool = False,
+) -> Study:
+    """Return a study of checkpoints, folders of trainings or bundled models, on rows of files.
+
+    ``layout`` is another analysis with the same inputs and classes, for files of another layout. Rows of the training
+    set of any tagger are an error without ``allow_training_rows``.
+    """
+    loaded, used = load_models(names, layout)
+    analysis = used.analysis
     with counting("Reading", "entries") as done:
         rows = sample_rows(used, files, limit, done)
     warnings = {

@@ -27,7 +27,7 @@ from collidekit.tasks.best_analysis import portable
 from collidekit.tasks.dataset import DatasetConstructorTask, at_least
 from collidekit.tasks.log import writing_to
 from collidekit.tasks.search_output import write_search
-from collidekit.tasks.search_points import check_space, train_and_measure, training_of
+from collidekit.tasks.search_points import check_choices, check_space, train_and_measure, training_of
 from collidekit.tasks.search_workers import run_workers
 from collidekit.tasks.seeds import chosen_seeds
 from collidekit.tasks.training import TrainingParameters, TrainingTask
@@ -91,9 +91,7 @@ class SearchTask(TrainingParameters):
         def kind_of(name: str, where: str) -> type | None:
             check_name(name, where, content)
             if getattr(self, name, None) not in (None, {}, 0):
-                raise CollidekitError(
-                    f"{where}: {name}: is also given by --{name.replace('_', '-')}; give only one of them"
-                )
+                raise CollidekitError(f"{where}: {name}: is also given by --set {name}; give only one of them")
             return number_type(name, content, network)
 
         return Space.read(Path(str(self.space)), kind_of)
@@ -194,6 +192,8 @@ class SearchTask(TrainingParameters):
     def look_first(self) -> None:
         plan = self.search_plan
         check_storage(plan.storage or str(self.folder / JOURNAL), self.workers)
+        DatasetConstructorTask.req(self).look_first()  # errors of the analysis file itself come first
+        check_choices(self, plan.space)
 
     def identity(self) -> dict[str, Any]:
         named = {"study": str(self.study)} if self.study else {}

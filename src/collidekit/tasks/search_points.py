@@ -1,6 +1,7 @@
 """Training of a trial from its settings, and check of the space before the first training."""
 
 import csv
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,17 +12,21 @@ import yaml
 
 from collidekit.analysis.load import parse_analysis
 from collidekit.analysis.scope import Plan
+from collidekit.dataset.look import first_look
 from collidekit.errors import CollidekitError
 from collidekit.files import write_text
+from collidekit.readers.base import LostServerError
 from collidekit.sealed import as_written
 from collidekit.search.measured import Epochs, Measured
 from collidekit.search.names import ANALYSIS, OPTIONS, with_keys
+from collidekit.search.parameter import Parameter
 from collidekit.search.space import Space
 from collidekit.tasks.base import run_with_requirements
 from collidekit.tasks.best_analysis import portable
 from collidekit.tasks.training import TrainingParameters, TrainingTask
 from collidekit.training.checkpoint import kept_epoch, load_checkpoint
 from collidekit.training.choice import check_network, training_config
+from collidekit.training.config import TrainingConfig
 
 
 def training_of(task: TrainingParameters, values: Mapping[str, Any], seed: int, folder: Path) -> TrainingTask:
@@ -56,15 +61,44 @@ def check_space(task: TrainingParameters, space: Space, seed: int) -> None:
             try:
                 _check(task, parameter.name, value, seed)
             except CollidekitError as error:
-                raise CollidekitError(f"{parameter.where}: {parameter.name} = {value}: {error}") from None
+                raise CollidekitError(_in_space(parameter, value, str(error), str(task.config))) from None
+
+
+def _in_space(parameter: Parameter, value: Any, said: str, config: str) -> str:
+    """Return an error about a value with its place in the space file, where settings have no options of their own."""
+    name = parameter.name
+    said = said.removeprefix(f"--{name.replace('_', '-')}: ")
+    for setting in TrainingConfig.model_fields:
+        said = re.sub(rf"--{setting.replace('_', '-')}(?![\w-])", f"--set {setting}", said)
+    if name.startswith(f"{ANALYSIS}."):
+        said = re.sub(rf"{re.escape(config)}:\d+", config, said)  # lines of the changed analysis, not of the file
+    return f"{parameter.where}: {name} = {value}: {said}"
+
+
+def check_choices(task: TrainingParameters, space: Space) -> None:
+    """Raise an error for a value of a list that does not fit the training files; the first file is read."""
+    files = task.files() if task.skip_bad_files else task.files()[:1]
+    for parameter in space:
+        for value in parameter.values if parameter.name.startswith(f"{ANALYSIS}.") else ():
+            try:
+                first_look(_plan_with(task, parameter.name, value), files, task.skip_bad_files, progress=False)
+            except LostServerError:
+                raise
+            except CollidekitError as error:
+                raise CollidekitError(_in_space(parameter, value, str(error), str(task.config))) from None
+
+
+def _plan_with(task: TrainingParameters, name: str, value: Any) -> Plan:
+    """Return the analysis of a task with another value of a key."""
+    text = yaml.safe_dump(with_keys(portable(task), {name: value}), sort_keys=False, allow_unicode=True)
+    return Plan(*parse_analysis(text, str(task.config)))
 
 
 def _check(task: TrainingParameters, name: str, value: Any, seed: int) -> None:
     if name.startswith(f"{ANALYSIS}."):
-        text = yaml.safe_dump(with_keys(portable(task), {name: value}), sort_keys=False, allow_unicode=True)
-        analysis, lines = parse_analysis(text, str(task.config))
+        plan = _plan_with(task, name, value)
         given = {} if task.model_name is None else {"model_name": task.model_name}
-        check_network(analysis, training_config(Plan(analysis, lines), given))
+        check_network(plan.analysis, training_config(plan, given))
     else:
         training = training_of(task, {name: value}, seed, Path())
         check_network(training.analysis, training.training_config())
