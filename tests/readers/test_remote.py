@@ -406,11 +406,10 @@ def test_a_construction_goes_on(server: Server, wire: Wire, tmp_path: Path) -> N
 
 
 def test_predictions_are_the_same(server: Server, tmp_path: Path) -> None:
-    rows = numbered(2000)
-    dataset = make_dataset(tmp_path, NUMBERED, rows)
+    dataset = make_dataset(tmp_path, NUMBERED, numbered(2000))
     config = TrainingConfig(model_name="pfn", epochs=1, batch_size=500)
     checkpoint = load_checkpoint(Training(config, dataset, tmp_path / "training", accelerator="cpu").run())
-    path = write(server.data / "predicted.root", rows)
+    path = write(server.data / "predicted.root", numbered(2000, first=2000))
     found = [
         predict_files(checkpoint, make_plan(NUMBERED), place)[0] for place in (str(path), server.url("predicted.root"))
     ]
