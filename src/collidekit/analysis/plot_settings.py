@@ -20,13 +20,13 @@ class PlotSettings(Strict):
     status: Label | None = None
     """The text after the experiment, such as ``Preliminary``, ``Internal`` or ``Work in progress``."""
     simulation: bool | None = None
-    """Whether all test files are simulation. Only then do plots show ``Simulation``."""
+    """True if all test files are simulation. Only then do plots show ``Simulation``."""
     energy: Positive | None = None
     """Centre-of-mass energy in TeV."""
     luminosity: Positive | None = None
     """Integrated luminosity in 1/fb."""
     note: bool | None = None
-    """Whether the analysis and the training are shown above the frame; the default is yes."""
+    """True if the analysis and the training are shown above the frame; the default is yes."""
     style: Style | None = None
     """``collidekit``, or a style of mplhep."""
     formats: Annotated[list[Format], Field(max_length=3)] | None = None

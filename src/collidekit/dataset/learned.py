@@ -26,7 +26,7 @@ Content = tuple[Any, ...]
 
 
 class Known(IntEnum):
-    """How a model knows a row; if several are true, the largest one counts."""
+    """The relation of a row to the training rows of a model; if several hold, the largest one counts."""
 
     NOT = 0
     """The row is in no training file."""
@@ -140,12 +140,12 @@ class LearnedFrom:
 
     @property
     def somewhere(self) -> bool:
-        """Whether it can recognise rows in files other than its training files."""
+        """True if it can recognise rows in files other than its training files."""
         return self.by_number or self.sketch is not None
 
     @property
     def by_number(self) -> bool:
-        """Whether the event number alone decides which network of the folds predicts a row, in any file."""
+        """True if the event number alone decides which network of the folds predicts a row, in any file."""
         return isinstance(self.split, Folds) and self.split.by_number
 
     def _by_number(self, rows: RowFields[Any, Any]) -> Array:

@@ -169,7 +169,7 @@ class Folds:
 
     @property
     def by_number(self) -> bool:
-        """Whether the event number alone decides which network predicts an event, in any file."""
+        """True if the event number alone decides which network predicts an event, in any file."""
         return self.rule == "remainder"
 
     @property

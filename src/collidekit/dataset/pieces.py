@@ -45,7 +45,7 @@ class Piece:
 
     chunks: tuple[Chunk, ...]
     last: bool
-    """Whether this piece is the last one of the file."""
+    """True if this piece is the last one of the file."""
 
     def __len__(self) -> int:
         return self.chunks[-1].stop - self.chunks[0].start

@@ -32,7 +32,7 @@ _SUMMARIES = ("mean", "max", "min", "spread")
 
 @dataclass(frozen=True)
 class Separation:
-    """How well one feature alone separates two classes; ``others`` is the AUC of trees on all features except the suspects."""
+    """AUC of one feature alone between two classes; ``others`` is the AUC of trees on all features except the suspects."""
 
     feature: str
     summary: str

@@ -93,7 +93,7 @@ class Tuple(Node):
 
     @cached_property
     def plain(self) -> bool:
-        """Whether all nodes are numbers, which are then read together and several times faster; numpy finds errors."""
+        """True if all nodes are numbers, which are then read together and several times faster; numpy finds errors."""
         return all(isinstance(node, Number) for node in self.nodes)
 
     def read(self, value: Any, record: list[Any]) -> None:

@@ -19,7 +19,7 @@ class Masses:
     bottom: Mass | None = None
     """Mass of b jets; None uses the mass of each jet."""
     massless_leptons: bool = False
-    """Whether leptons are massless; else their mass is that of their four-momentum."""
+    """True if leptons are massless; else their mass is that of their four-momentum."""
 
     def __post_init__(self) -> None:
         for name in ("top", "w", "bottom"):

@@ -56,7 +56,7 @@ class Column:
 
     @property
     def integral(self) -> bool:
-        """Whether all values are integers, for any type."""
+        """True if all values are integers, for any type."""
         return self.values.dtype.kind != "f" or bool(len(self.finite) and (self.finite == np.round(self.finite)).all())
 
     @property

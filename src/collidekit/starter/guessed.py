@@ -20,7 +20,7 @@ class GuessedFeature:
     """Reason why this is not an input."""
     unit: str = ""
     made: bool = False
-    """Whether it is computed from several columns."""
+    """True if it is computed from several columns."""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class GuessedInput:
     mean_count: float = 0.0
     """Mean number of members in a row."""
     more: bool = False
-    """Whether it has continuous features other than four-momenta."""
+    """True if it has continuous features other than four-momenta."""
 
 
 @dataclass
@@ -68,6 +68,6 @@ class Guess:
     """Columns that may be the truth, if no label was found."""
     rows_in_files: int = 0
     test_on_training: bool = False
-    """Whether there are so few rows that the training files are also the test files."""
+    """True if there are so few rows that the training files are also the test files."""
     split: float = 0.0
     """Fraction of the rows in the training set, if the default would leave a class without rows in one of the sets; else 0."""

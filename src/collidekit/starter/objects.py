@@ -41,7 +41,7 @@ class Objects:
     b_tag_column: str = ""
     where: str = ""
     joined: bool = False
-    """Whether electrons and muons are separate in the file."""
+    """True if electrons and muons are separate in the file."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class TopPairs:
 
     @property
     def can_compare(self) -> bool:
-        """Whether classical methods have all that they need."""
+        """True if classical methods have all that they need."""
         return bool(self.truth.indices and self.jets.b_tag)
 
     @property

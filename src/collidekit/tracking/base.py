@@ -30,7 +30,7 @@ class Tracker:
     """
 
     in_background: ClassVar[bool] = True
-    """Whether calls run one after another in a thread of this tracker, so that a slow server does not slow the training."""
+    """True if calls run one after another in a thread of this tracker, so that a slow server does not slow the training."""
 
     def __init__(self, tracking: Tracking, run_id: str) -> None:
         """Store the arguments. ``run_id`` identifies the run; it stays the same when an interrupted training continues."""

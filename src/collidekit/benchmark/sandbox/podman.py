@@ -95,7 +95,7 @@ class Podman:
 
     @cached_property
     def makes_groups(self) -> bool:
-        """Whether a control group may be put above those of containers: podman runs as root and without systemd."""
+        """True if a control group may be put above those of containers: podman runs as root and without systemd."""
         if os.geteuid():
             return False
         with suppress(EngineError):

@@ -52,7 +52,7 @@ class Store:
     """
 
     made = False
-    """Whether this object has made the tables, in a database without any."""
+    """True if this object has made the tables, in a database without any."""
 
     def __init__(self, url: str, folder: str | Path | None = None, *, new: bool = True) -> None:
         self.database = Database(url, new)

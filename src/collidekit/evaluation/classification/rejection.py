@@ -25,7 +25,7 @@ class Rejection:
     error: float | None = None
     interval: tuple[float | None, float | None] | None = None
     few_signal_rows: bool = False
-    """Whether the threshold is based on too few signal rows for an error."""
+    """True if the threshold is based on too few signal rows for an error."""
 
     def __str__(self) -> str:
         if self.limit:

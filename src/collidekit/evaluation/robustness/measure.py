@@ -58,7 +58,7 @@ class Point:
     """1/eB at a signal efficiency of one half."""
     rejection_error: float | None
     rejection_limit: bool = False
-    """Whether the rejection is a lower limit at 95 % confidence, because no background survives."""
+    """True if the rejection is a lower limit at 95 % confidence, because no background survives."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -210,7 +210,7 @@ class Line:
     rejection_spread: float | None
     rejection_error: float | None
     rejection_limit: bool = False
-    """Whether the rejection of some seed is a lower limit."""
+    """True if the rejection of some seed is a lower limit."""
 
     @property
     def shown_error(self) -> float:

@@ -31,7 +31,7 @@ class Measured:
     rows: int
     """Number of rows of the sample that are left in the window."""
     limit: bool = False
-    """Whether no background row is left: the value is a lower limit, at the 95 % upper limit of the background."""
+    """True if no background row is left: the value is a lower limit, at the 95 % upper limit of the background."""
 
 
 class SignificanceEvaluator:

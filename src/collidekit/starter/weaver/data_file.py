@@ -24,7 +24,7 @@ class Var:
     low: float
     high: float
     automatic: bool = False
-    """Whether weaver computes center and scale from the data."""
+    """True if weaver computes center and scale from the data."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Group:
 
     @property
     def is_flat(self) -> bool:
-        """Whether it is a flat group: length 1, and no points, vectors or mask."""
+        """True if it is a flat group: length 1, and no points, vectors or mask."""
         return self.length == 1 and set(self.parts) == {"features"}
 
 

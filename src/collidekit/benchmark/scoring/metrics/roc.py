@@ -82,7 +82,7 @@ class Rocs:
 
     @property
     def note(self) -> str:
-        """How many rows have probability 0 for both sides of a curve that was measured; empty if none has."""
+        """A note with the number of rows that have probability 0 for both sides of a curve; empty without such rows."""
         if not self._undecided:
             return ""
         (first, second), (undecided, rows) = max(self._undecided.items(), key=lambda item: item[1])
