@@ -18,7 +18,7 @@ from collidekit.tasks.pipelines import MoonsRun
 from collidekit.tasks.report import ReportTask
 from collidekit.tasks.robustness import RobustnessTask
 from collidekit.tasks.search import SearchTask
-from collidekit.tasks.send import JobsFailedError
+from collidekit.tasks.send import JobsFailedError, send
 from collidekit.tasks.training import TrainingTask
 from collidekit.tasks.work import task_of, words_of
 
@@ -156,6 +156,12 @@ def test_a_mistake_is_found_before_the_job(
     assert done.exit_code == 2
     assert said in done.stderr
     assert "-m collidekit" not in done.output
+
+
+def test_a_dry_run_without_anything_to_do_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not send([], load_site("", "slurm"), dry_run=True)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "No job to send: all outputs exist.\n")
 
 
 def test_too_little_memory_or_time_is_named_before_anything_is_sent(

@@ -1,5 +1,6 @@
 """Submission of jobs of tasks and commands to a batch system."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -54,6 +55,8 @@ def send(jobs: Sequence[Job], site: Site, dry_run: bool = False) -> bool:
 
 
 def _print_scripts(jobs: Sequence[Job], site: Site) -> None:
+    if not jobs:
+        print("No job to send: all outputs exist.", file=sys.stderr)
     for job in jobs:
         attempt = Attempt((results_folder() / "jobs" / job.name / "attempt_1").absolute())
         resources = site.resources_of(job.kind)
