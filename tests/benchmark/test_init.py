@@ -92,7 +92,7 @@ def test_parameters_stand_in_the_file(tmp_path):
 
 
 def test_long_and_multi_line_texts_of_parameters_stay_in_one_line(tmp_path):
-    default = [f"jet_feature_{number}" for number in range(20)] + ["two\nlines: \u2028#", "é"]
+    default = [f"jet_feature_{number}" for number in range(20)] + ["two\nlines: \u2028#", "end\n", "é"]
     parameters = [
         {"name": "columns", "type": "list", "default": default, "help": "Columns to read.\nAll others are\u2028left\x07 out."},
         {"name": "depth", "type": "int", "required": True, "help": "Depth of the trees.\n\n  From 1 to 9."},

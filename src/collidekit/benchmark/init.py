@@ -87,13 +87,13 @@ def _parameters(benchmark: Benchmark | None) -> str:
 
 
 class _LineDumper(yaml.SafeDumper):  # type: ignore[misc]
-    """Writes texts of several lines in double quotes, with escapes instead of line breaks."""
+    """Writes texts with line breaks in double quotes, with escapes instead of line breaks."""
 
 
 _LineDumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style='"' if len(text.splitlines()) > 1 else None
+        "tag:yaml.org,2002:str", text, style='"' if text.splitlines() not in ([], [text]) else None
     ),
 )
 

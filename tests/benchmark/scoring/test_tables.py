@@ -230,6 +230,8 @@ MEAN, RIGHT = {"metric": "mean_auc"}, {"metric": "assignment_efficiency"}
          ["all slots right (m0)", "all slots right (m1)"]),
         ([{"metric": "auc", "label": "mine"}, {"metric": "brier", "label": "mine"}], ["mine (m0)", "mine (m1)"]),
         ([{"metric": "auc"}, {"metric": "auc"}], ["AUC (m0)", "AUC (m1)"]),
+        ([{"metric": "auc"}, {"metric": "auc"}, {"metric": "brier", "label": "AUC (m0)"}],
+         ["AUC (m0) (m0)", "AUC (m1)", "AUC (m0) (m2)"]),
         ([R30, {"metric": "auc"}], ["1/εB (εS = 0.3)", "AUC"]),
     ],
 )  # fmt: skip

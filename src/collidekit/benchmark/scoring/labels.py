@@ -25,8 +25,8 @@ def metric_labels(metrics: Sequence[Metric]) -> dict[str, str]:
             len(", ".join(words)) <= LONGEST_SETTINGS for words in settings
         ):
             labels |= {metric.name: metric_label(metric, words) for metric, words in zip(same, settings, strict=True)}
-    for same in _with_same_label(metrics, labels):
-        labels |= {metric.name: f"{labels[metric.name]} ({metric.name})" for metric in same}
+    while shared := _with_same_label(metrics, labels):
+        labels |= {metric.name: f"{labels[metric.name]} ({metric.name})" for same in shared for metric in same}
     return labels
 
 

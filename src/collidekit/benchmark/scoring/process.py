@@ -43,8 +43,9 @@ def score_in_process(
     ``keys`` (rows,) unless the rows are in the order of the features.
 
     Raises UnfitPredictions where the predictions are at fault, and ScoringError, a fault of the organiser, for all else: a scorer
-    that fails, runs longer than ``timeout`` seconds, needs more than ``memory`` bytes, or answers anything but finite scores. ``canceled`` is asked all the time; where it returns
-    True, the process is killed and ScoringCanceled raised.
+    that fails, runs longer than ``timeout`` seconds, needs more than ``memory`` bytes, or answers anything but finite scores.
+
+    ``canceled`` is asked every ``POLL`` seconds; if it returns True, the process is killed and ScoringCanceled is raised.
     """
     try:
         plan = plan_of(benchmark, phase)

@@ -58,7 +58,10 @@ class Service:
         return sum(token.revoked_at is not None for token in self.store.tokens(user))
 
     def without_images(self) -> str:
-        """Return the engine where no worker runs container images; empty where workers of other machines may run them."""
+        """Return the engine of the server's own workers if it runs no container images.
+
+        Empty if a worker on another machine is alive, which may run them.
+        """
         engine, here = self.settings.without_images, socket.gethostname()
         elsewhere = bool(engine) and any(worker.alive and worker.host != here for worker in self.store.workers())
         return "" if elsewhere else engine

@@ -141,8 +141,8 @@ runs = Table(
     Index(None, "user_id", "submitted_at"),
     Index(None, "scoring_hash", "state"),
 )  # fmt: skip
-"""``attempt`` counts claims and fences off workers that lost their lease; ``losses`` counts
-tries that failed by a fault of the service, lost workers included."""
+"""``attempt`` counts claims and fences off workers that lost their lease;
+``losses`` counts tries that failed by a fault of the service, lost workers included."""
 
 scores = Table(
     "scores", metadata,
