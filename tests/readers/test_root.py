@@ -13,6 +13,7 @@ from collidekit.analysis.schema import Source
 from collidekit.errors import CollidekitError
 from collidekit.readers import BadFileError, chunks, open_file
 from collidekit.readers.base import SeveralTreesError
+from collidekit.readers.root import RootReader
 
 DATA = Path(os.environ.get("COLLIDEKIT_SHARED_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
@@ -48,8 +49,20 @@ def test_the_largest_of_several_trees_is_proposed(tmp_path: Path) -> None:
     expected = r"holds several trees \(meta/info: 3 entries, ntup/jets: 3,000 entries\); .*`source: {tree: ntup/jets}`"
     with pytest.raises(SeveralTreesError, match=expected) as caught:
         open_file(str(tmp_path / "two.root"))
+    assert not caught.value.is_main
     again = pickle.loads(pickle.dumps(caught.value))  # as a worker sends it
     assert str(again) == str(caught.value)
+
+
+def test_no_tree_is_opened_where_one_has_a_usual_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of ATLAS have a hundred trees with hundreds of branches, which take seconds to open."""
+    with uproot.recreate(tmp_path / "many.root") as file:
+        for name in ("sumWeights", "nominal", "JET_up"):
+            file[name] = {"x": np.arange(3)}
+    monkeypatch.setattr(RootReader, "_size_of", lambda *_: pytest.fail("a tree was opened"))
+    with pytest.raises(SeveralTreesError, match=r"\(sumWeights, nominal, JET_up\); .*tree: nominal") as caught:
+        open_file(str(tmp_path / "many.root"))
+    assert caught.value.is_main
 
 
 def test_tree_that_is_not_there(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from collidekit.inference.combination import combine
 from collidekit.inference.predict import predict_files
 from collidekit.inference.predictions import Predictions
 from collidekit.readers import content_of, file_id
+from collidekit.runtime.predict_to_file import check_bundle_prediction
 from collidekit.runtime.schema import SCHEMA
 from collidekit.sealed import read_sealed, write_sealed
 from collidekit.training.checkpoint import Checkpoint
@@ -138,6 +139,12 @@ def test_another_analysis_needs_the_same_inputs(bundle: Path, files: list[str]) 
     ):
         with pytest.raises(CollidekitError, match=said):
             opened.predict(files, plan=Plan(*parse_analysis(toys.TOY.replace(before, after))))
+
+
+def test_another_analysis_is_checked_before_a_job_is_sent(bundle: Path, files: list[str], tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(toys.TOY.replace("default: -9", "default: 0"))
+    with pytest.raises(CollidekitError, match=r"has default -9.0, but 0.0"):
+        check_bundle_prediction([str(bundle)], files, tmp_path / "p.parquet", str(tmp_path / "other.yaml"), None)
 
 
 @pytest.mark.parametrize(

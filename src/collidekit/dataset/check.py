@@ -21,7 +21,7 @@ from collidekit.dataset.rows import columns_of
 from collidekit.dataset.separation import Separation
 from collidekit.errors import CollidekitError, did_you_mean
 from collidekit.progress import counting
-from collidekit.readers import BadFileError, expand, open_file
+from collidekit.readers import expand, open_file
 from collidekit.readers.base import OneTree
 from collidekit.shipped import find_analysis
 from collidekit.shown import counted, html_table
@@ -117,7 +117,7 @@ def _open(plan: Plan, file: CheckedFile, trees: OneTree) -> list[str]:
         with open_file(file.path, plan.analysis.source) as reader:
             trees.add(file.path, reader.tree)
             if not reader.rows:  # its columns may have no types
-                raise BadFileError(
+                raise CollidekitError(
                     f"{file.path}: holds no entries; take it out of the list, or pass --skip-bad-files to 'collidekit run'"
                 )
             available = list(reader.columns)

@@ -21,7 +21,7 @@ _ROWS = 2000
 """Number of rows of each file for the measurements."""
 _MOMENTA = {"px": (0,), "py": (0,), "pz": (0,), "energy": (0,), "pair_mass": (0, 3, 4, 7)}
 """Positions of momenta and energies among the arguments of functions."""
-_ENERGY = re.compile(r"(log )?[kMGT]eV")
+_ENERGY = re.compile(r"[kMGT]eV")
 _MASS = re.compile(r"mass|(^|_)m($|_)", re.IGNORECASE)
 """Masses are left out: those of light jets and of single particles differ by large factors."""
 _PT = re.compile(r"(?:log\()?(`?(?:[\w./]*[_./])?pt(?:_NOSYS|_nominal)?`?)\)?", re.IGNORECASE)
@@ -68,7 +68,7 @@ def _momenta(plan: Plan, scope: Scope) -> Iterator[Expression]:
             expression = plan["inputs", group, "features", number]
             if pt := _PT.fullmatch(expression.text):
                 yield Expression(pt[1], expression.where)
-            elif feature.unit in ("MeV", "GeV", "TeV") and not _MASS.search(f"{feature.name} {expression.text}"):
+            elif _ENERGY.fullmatch(feature.unit or "") and not _MASS.search(f"{feature.name} {expression.text}"):
                 yield expression
     for expression in plan.expressions.values():
         yield from expression.arguments(_MOMENTA)

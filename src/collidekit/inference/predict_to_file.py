@@ -38,8 +38,9 @@ def check_prediction(
         for name, member in loaded.items():
             required_temperature(member.temperature, name)
     plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
-    for name, member in loaded.items() if plan else ():
-        check_same_inputs(Path(name), member.analysis, plan.analysis)  # type: ignore[union-attr]
+    if plan:
+        for name, member in loaded.items():
+            check_same_inputs(Path(name), member.analysis, plan.analysis)
     return loaded, plan
 
 

@@ -3,7 +3,7 @@
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, BinaryIO, Protocol, Self, cast
@@ -26,6 +26,8 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 """The first bytes of a pointer, which Git LFS leaves instead of a file that was not fetched."""
 
 LARGEST_POINTER = 1024
+MAIN_TREES = ("nominal", "reco", "DecayTree", "Delphes")
+"""Usual names of the tree with the events; other trees hold systematic variations, luminosities or sums of weights."""
 MOST_LISTED = 12
 """Maximum number of trees that an error lists."""
 
@@ -50,18 +52,28 @@ class LostServerError(BadFileError):
 class SeveralTreesError(CollidekitError):
     """A file with several trees or tables, of which none was selected."""
 
-    def __init__(self, message: str, problem: str = "", names: Sequence[str] = (), largest: str = "") -> None:
+    def __init__(self, message: str, problem: str = "", proposed: str = "", is_main: bool = False) -> None:
         super().__init__(message)
-        self.problem, self.names, self.largest = problem, list(names), largest
+        self.problem, self.proposed = problem, proposed
+        self.is_main = is_main
+        """True if the proposed tree is the only one with a usual name."""
 
     @classmethod
-    def of(cls, path: str, what: str, sizes: Mapping[str, tuple[int, int]]) -> "SeveralTreesError":
-        """Return the error for trees with these numbers of entries and branches (or bytes in an entry); it proposes the one with the most numbers."""
-        listed = [f"{name}: {entries:,} entries" for name, (entries, _) in sizes.items()]
+    def of(
+        cls, path: str, what: str, names: Sequence[str], size_of: Callable[[str], tuple[int, int]]
+    ) -> "SeveralTreesError":
+        """Return the error for trees; it proposes the only one with a usual name, else the one with the most numbers.
+
+        ``size_of`` returns the numbers of entries and of branches (or bytes in an entry). It is called only if no name is usual,
+        because it has to open the tree.
+        """
+        main = [name for name in names if name.rpartition("/")[2].split(";")[0] in MAIN_TREES]
+        sizes = {} if len(main) == 1 else {name: size_of(name) for name in names}
+        listed = [f"{name}: {sizes[name][0]:,} entries" if sizes else name for name in names]
         more = f", and {len(listed) - MOST_LISTED} more" if len(listed) > MOST_LISTED else ""
         problem = f"{path}: holds several {what} ({', '.join(listed[:MOST_LISTED])}{more})"
-        largest = max(sizes, key=lambda name: sizes[name][0] * sizes[name][1])
-        return cls(f"{problem}; name one with `source: {{tree: {largest}}}`", problem, list(sizes), largest)
+        proposed = max(sizes, key=lambda name: sizes[name][0] * sizes[name][1]) if sizes else main[0]
+        return cls(f"{problem}; name one with `source: {{tree: {proposed}}}`", problem, proposed, not sizes)
 
 
 def no_entries_in_list(path: str, skip_bad_files: bool) -> BadFileError:

@@ -72,7 +72,7 @@ class Hdf5Reader(FileReader):
             self._check_links(wanted)
             return self._file[wanted]
         if len(groups) > 1:
-            raise SeveralTreesError.of(self.path, "tables", {name: table_size(self._file[name]) for name in groups})
+            raise SeveralTreesError.of(self.path, "tables", groups, lambda name: table_size(self._file[name]))
         self.tree = groups[0] if groups else ""
         return self._file[groups[0]] if groups else self._file
 

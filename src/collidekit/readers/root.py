@@ -85,7 +85,7 @@ class RootReader(FileReader):
                 return "Events"
             if not trees:
                 raise BadFileError(f"{self.path}: holds no TTree and no RNTuple")
-            raise SeveralTreesError.of(self.path, "trees", {name: self._size_of(name) for name in trees})
+            raise SeveralTreesError.of(self.path, "trees", trees, self._size_of)
         if wanted.split(";")[0] not in trees:
             if not trees:
                 raise BadFileError(f"{self.path}: there is no tree {wanted!r}; it holds none")

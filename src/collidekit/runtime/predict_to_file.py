@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from collidekit.analysis.load import read_analysis
+from collidekit.analysis.same_inputs import check_same_constituents, check_same_inputs
 from collidekit.analysis.scope import Plan
 from collidekit.dataset.not_finite import NotFinite
 from collidekit.errors import CollidekitError
@@ -29,7 +30,12 @@ def check_bundle_prediction(
     bundles = _open(names, threads or 1)
     own = [bundle.path / name for bundle in bundles.values() for name in (SCHEMA, *bundle.members)]
     check_output(output, files, own)
-    return bundles, None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+    plan = None if analysis is None else Plan(*read_analysis(find_analysis(analysis)))
+    if plan:
+        for bundle in bundles.values():
+            check_same_inputs(bundle.path, bundle.analysis, plan.analysis)
+            check_same_constituents(bundle.path, bundle.analysis, plan.analysis)
+    return bundles, plan
 
 
 def predict_bundles_to_file(

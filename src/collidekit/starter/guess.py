@@ -30,7 +30,7 @@ from collidekit.starter.numbered import join_numbered
 from collidekit.starter.padding import drop_padding
 from collidekit.starter.rule import kind_of
 from collidekit.starter.shared_unit import found_in, is_jets, own_momentum, shared_unit
-from collidekit.starter.units import GEV, MEV, TO_RADIANS, UNKNOWN, in_gev, in_radians, is_degrees, radians, unit_of
+from collidekit.starter.units import GEV, MEV, TO_RADIANS, UNKNOWN, in_gev, is_degrees, radians, unit_of
 
 MOST_FEATURES = 40
 """Maximum number of features of a flat group; the others become comments."""
@@ -121,7 +121,7 @@ def _with_unit(
         return None
     if is_degrees(momentum.phi, columns):
         found.notes.append(f"{what}: angles are in degrees, judging from their values, and are multiplied by pi / 180")
-        momentum = in_radians(momentum, columns)
+        momentum = replace(momentum, phi=radians(momentum.phi))
     measured = any(text in columns for text in (momentum.pt, momentum.energy, momentum.px))
     unit = unit_of(momentum, columns, is_jet) or (shared if measured else UNKNOWN)
     if unit == MEV:

@@ -9,9 +9,6 @@ from collidekit.readers.base import SeveralTreesError
 from collidekit.readers.jsonlines import LinesAreListsError
 from collidekit.readers.layout import LAYOUTS, ShapeError, is_number, written
 
-_MAIN = ("nominal", "reco", "DecayTree", "Delphes")
-"""Usual names of the tree with the events; other trees hold systematic variations, luminosities or sums of weights."""
-
 
 def find_source(path: str, tree: str | None = None) -> Source:
     """Return the source of a file. Of several trees it uses the one with a usual name, else it raises CollidekitError."""
@@ -19,10 +16,9 @@ def find_source(path: str, tree: str | None = None) -> Source:
     try:
         open_file(path, source).close()
     except SeveralTreesError as error:
-        main = [name for name in error.names if name.rpartition("/")[2].split(";")[0] in _MAIN]
-        if len(main) == 1:
-            return Source(tree=main[0])
-        raise CollidekitError(f"{error.problem}; choose one with --tree {error.largest}") from None
+        if error.is_main:
+            return Source(tree=error.proposed)
+        raise CollidekitError(f"{error.problem}; choose one with --tree {error.proposed}") from None
     except LinesAreListsError as error:
         return Source(layout=find_layout(error.sample, path))
     return source

@@ -228,8 +228,8 @@ def sample_files(paths: list[str], source: Source) -> SampledFiles:
             unreadable += (failed := unreadable_columns(reader, usable))
             all_failed |= set(failed)
             types = {name: types[name] for name in usable if name not in failed}
-            if not reader.rows or not types:
-                raise CollidekitError(f"{path}: holds no entries" if types else f"{path}: holds no columns of numbers")
+            if not types:
+                raise CollidekitError(f"{path}: holds no columns of numbers")
             rows += reader.rows
             for start, stop in _places(reader.rows):
                 samples.append(Sampled(path, number, start, reader.read(list(types), start, stop)))

@@ -11,7 +11,7 @@ from collidekit.starter.momenta import NOMINAL, Momentum, find_momenta
 from collidekit.starter.objects import Met, Objects, find_jets, find_leptons, find_met
 from collidekit.starter.pair_truth import PairTruth, find_truth
 from collidekit.starter.particle_names import role_of
-from collidekit.starter.units import divided
+from collidekit.starter.units import column_of, divided
 from collidekit.starter.variables import Variables
 
 _WEIGHTS = (
@@ -151,7 +151,7 @@ def _add_event(found: TopPairs) -> None:
 
 
 def _is_weight(variables: Variables, name: str) -> bool:
-    column = variables.columns.get(name.removeprefix("first(").removesuffix(")"))
+    column = column_of(name, variables.columns)
     return column is not None and is_weight(column) and bool(np.isfinite(column.values.astype(np.float64)).all())
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +29,12 @@ def unit_of(momentum: Momentum, columns: Mapping[str, Column], is_jet: bool = Fa
 
 def column_of(text: str, columns: Mapping[str, Column]) -> Column | None:
     """Return the column of an expression that is a column or its first member; None for other expressions."""
-    return columns.get(text.removeprefix("first(").removesuffix(")") if text.startswith("first(") else text)
+    return columns.get(bare(text))
+
+
+def bare(text: str) -> str:
+    """Return the name of a column from itself or from an expression of its first member."""
+    return text.removeprefix("first(").removesuffix(")") if text.startswith("first(") else text
 
 
 def is_degrees(text: str, columns: Mapping[str, Column]) -> bool:
@@ -42,11 +46,6 @@ def is_degrees(text: str, columns: Mapping[str, Column]) -> bool:
 def radians(text: str) -> str:
     """Return an angle in degrees as an expression in radians."""
     return f"{text}{TO_RADIANS}"
-
-
-def in_radians(momentum: Momentum, columns: Mapping[str, Column]) -> Momentum:
-    """Return a momentum with its azimuth in radians, converted if the values are in degrees."""
-    return replace(momentum, phi=radians(momentum.phi)) if is_degrees(momentum.phi, columns) else momentum
 
 
 def in_gev(momentum: Momentum, is_column: Callable[[str], bool]) -> Momentum:

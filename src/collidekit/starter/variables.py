@@ -7,7 +7,7 @@ import numpy as np
 
 from collidekit.starter.columns import Column
 from collidekit.starter.momenta import Momentum
-from collidekit.starter.units import in_gev, is_degrees, radians
+from collidekit.starter.units import bare, in_gev, is_degrees, radians
 
 _MEV = 2_000.0
 """A median momentum above this is in MeV."""
@@ -58,18 +58,14 @@ class Variables:
         """Return an azimuth in radians, converted if its values are in degrees."""
         if not is_degrees(angle, self.columns):
             return angle
-        self.degrees[_bare(angle)] = None
+        self.degrees[bare(angle)] = None
         return radians(angle)
 
     def _known(self, text: str) -> bool:
-        return _bare(text) in self.columns
+        return bare(text) in self.columns
 
     def _column(self, text: str) -> Column:
-        return self.columns[_bare(text)]
-
-
-def _bare(text: str) -> str:
-    return text.removeprefix("first(").removesuffix(")") if text.startswith("first(") else text
+        return self.columns[bare(text)]
 
 
 def _all_one(column: Column) -> bool:
